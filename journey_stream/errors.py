@@ -1,0 +1,37 @@
+"""The one error tree, split by who has to act.
+
+`JourneyStreamError` is never raised itself; each child says whose turn it is. Anything else that is raised
+is a bug of ours: it stops the partition, loudly, and is never swallowed.
+"""
+
+
+class JourneyStreamError(Exception):
+    """Base of every error that journey_stream raises on purpose."""
+
+
+class JourneyDefinitionError(JourneyStreamError):
+    """A journey definition cannot be used; its author can mend it (the findings are in the message)."""
+
+
+class SettingsError(JourneyStreamError):
+    """The configuration cannot be used; the operator can mend it."""
+
+
+class UsageError(JourneyStreamError):
+    """A command was called in a way that cannot work (wrong name, unreadable file); its caller can mend it."""
+
+
+class TopicError(JourneyStreamError):
+    """A topic exists with a configuration that would break a promise; the platform team can mend it."""
+
+
+class BrokerError(JourneyStreamError):
+    """The broker cannot be reached or refuses us; the operator can mend it."""
+
+
+class EngineError(JourneyStreamError):
+    """The engine failed twice on the same timer, or state cannot be encoded: the partition has to stop."""
+
+
+class StateError(JourneyStreamError):
+    """Stored state cannot be read: unknown format version or damaged bytes. The partition has to stop."""
