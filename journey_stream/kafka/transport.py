@@ -1,0 +1,292 @@
+"""Batches through Faust: one message per partition and fetch instead of one per record.
+
+Enters: what aiokafka fetched. Leaves: `Batch` values in Faust's streams, each tagged with the epoch of its position.
+Strategy: Faust stays the host (group membership, agents, flow control); three things become ours, since Faust's own
+cannot keep exactly-once (ADR 0004): a message is a whole batch, acknowledging it commits nothing, and after each
+assignment the positions are set by the lanes. An epoch counts the seeks of a partition; it is read and raised only in
+the consumer's own thread, at the same moment as positions change, so a batch from before a seek can be told and
+dropped wherever it still travels. `tests/kafka/test_seam.py` fails when the internals used here move.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+from typing import Any, ClassVar, Protocol, TypeVar, cast
+
+import aiokafka
+import msgspec
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from faust.transport.consumer import ConsumerMessage
+from faust.transport.drivers import aiokafka as driver
+from faust.types import TP
+
+POLL_SECONDS = 0.1
+"""How long one fetch may wait: also how late a released hold is noticed at worst."""
+
+T = TypeVar("T")
+
+
+class Batch(msgspec.Struct, gc=False):
+    """Records of one partition, in offset order, and the epoch of the position they were read from."""
+
+    records: list[Any]
+    epoch: int
+
+
+class GroupOptions(msgspec.Struct, frozen=True):
+    """How the worker's group consumer is made."""
+
+    client: Mapping[str, Any]
+    """Connection options: bootstrap servers, security."""
+    group: str
+    assignor: type[AbstractPartitionAssignor]
+    max_records: int
+    session_seconds: float = 10.0
+    heartbeat_seconds: float = 2.0
+    rebalance_seconds: float = 30.0
+    fetch_wait_ms: int = 100
+    fetch_bytes: int = 4 << 20
+    fetch_max_bytes: int = 50 << 20
+
+
+class Host(Protocol):
+    """Who owns the lanes: told about each assignment before records flow and before partitions go."""
+
+    async def partitions_assigned(self, assigned: set[TP]) -> None:
+        """Set positions and start lanes; returns quickly, restoring goes on in the lanes."""
+
+    async def partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what is done and park the lanes, bounded in time."""
+
+
+class _NoReadOffsets(dict[TP, int | None]):
+    """Faust drops messages below the last offset it saw; after a seek back that would lose records."""
+
+    def __getitem__(self, tp: TP) -> int | None:
+        return None
+
+    def __setitem__(self, tp: TP, offset: int | None) -> None:
+        return None
+
+
+class BatchThread(driver.AIOKafkaConsumerThread):
+    """The consumer's thread: fetches, seeks and commits run on its own loop, one at a time."""
+
+    epochs: dict[TP, int]
+    held: frozenset[TP]
+    handed: dict[TP, int]
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.epochs = {}
+        self.held = frozenset()
+        self.handed = {}
+
+    def _create_worker_consumer(self, transport: driver.Transport) -> aiokafka.AIOKafkaConsumer:
+        options = cast(BatchTransport, transport).options
+        return aiokafka.AIOKafkaConsumer(
+            group_id=options.group,
+            partition_assignment_strategy=[options.assignor],
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            # Sources may be written in transactions: what was aborted never happened.
+            isolation_level="read_committed",
+            max_poll_records=options.max_records,
+            max_poll_interval_ms=600_000,
+            max_partition_fetch_bytes=options.fetch_bytes,
+            fetch_max_bytes=options.fetch_max_bytes,
+            fetch_max_wait_ms=options.fetch_wait_ms,
+            session_timeout_ms=int(options.session_seconds * 1000),
+            heartbeat_interval_ms=int(options.heartbeat_seconds * 1000),
+            rebalance_timeout_ms=int(options.rebalance_seconds * 1000),
+            **options.client,
+        )
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+        """Run a coroutine on the consumer's loop and wait for it here."""
+        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self.thread_loop))
+
+    async def fetch_batches(self, active: set[TP], timeout: float) -> list[tuple[TP, Batch]]:
+        """Fetch what has arrived for partitions that nobody holds back."""
+        consumer = self._ensure_consumer()
+        fetcher = consumer._fetcher
+        if consumer._closed or fetcher._closed:
+            raise ConsumerStoppedError()
+        wanted = active - self.held
+        if not wanted:
+            await asyncio.sleep(timeout)
+            return []
+        with fetcher._subscriptions.fetch_context():
+            fetched = await fetcher.fetched_records(
+                wanted, timeout=timeout, max_records=consumer._max_poll_records
+            )
+        # No await from here to the return: records, positions and epochs belong together.
+        epochs = self.epochs
+        batches = []
+        for tp, records in fetched.items():
+            if records:
+                self.handed[tp] = records[-1].offset + 1
+                batches.append((tp, Batch(records, epochs.get(tp, 0))))
+        return batches
+
+    async def seek_to(self, positions: Mapping[TP, int | None]) -> dict[TP, int]:
+        """Set positions (None = the beginning); gives the new epochs of the partitions still assigned."""
+        consumer = self._ensure_consumer()
+        epochs: dict[TP, int] = {}
+        for tp, position in positions.items():
+            aiokafka_tp = driver.ensure_aiokafka_TP(tp)
+            try:
+                if position is None:
+                    await consumer.seek_to_beginning(aiokafka_tp)
+                else:
+                    consumer.seek(aiokafka_tp, position)
+            except IllegalStateError:
+                continue  # taken away meanwhile; the next assignment sets it again
+            self.handed.pop(tp, None)
+            epochs[tp] = self.epochs[tp] = self.epochs.get(tp, 0) + 1
+        return epochs
+
+    async def committed_offsets(self, tps: Iterable[TP]) -> dict[TP, int | None]:
+        """Read what the group has committed."""
+        consumer = self._ensure_consumer()
+        return {tp: await consumer.committed(driver.ensure_aiokafka_TP(tp)) for tp in tps}
+
+    async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:
+        """Commit positions of source partitions; raises when the group refuses."""
+        await self._ensure_consumer().commit({driver.ensure_aiokafka_TP(tp): o for tp, o in offsets.items()})
+
+    async def ends(self, tps: list[TP]) -> dict[TP, tuple[int | None, int, int | None]]:
+        """Per partition: our position, the broker's end right now, and the last offset handed out plus one."""
+        consumer = self._ensure_consumer()
+        wanted = [driver.ensure_aiokafka_TP(tp) for tp in tps]
+        ends = await consumer.end_offsets(wanted)
+        state = consumer._subscription.subscription
+        found = {}
+        for tp in wanted:
+            if state is None or state.assignment is None or tp not in state.assignment.tps:
+                continue
+            tp_state = state.assignment.state_value(tp)
+            position = tp_state.position if tp_state is not None and tp_state.has_valid_position else None
+            found[tp] = (position, ends[tp], self.handed.get(tp))
+        return found
+
+
+class BatchConsumer(driver.Consumer):
+    """Faust's consumer with batches for messages and positions that belong to the lanes."""
+
+    _thread: BatchThread
+    host: Host
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._read_offset = _NoReadOffsets()
+        self.host = cast(BatchTransport, self.transport).host
+
+    def _new_consumer_thread(self) -> BatchThread:
+        return BatchThread(self, loop=self.loop, beacon=self.beacon)
+
+    @property
+    def thread(self) -> BatchThread:
+        """The consumer's thread, for the lanes."""
+        return self._thread
+
+    def hold(self, tp: TP) -> None:
+        """Stop fetching a partition until `release`."""
+        self._thread.held |= {tp}
+
+    def release(self, tp: TP) -> None:
+        """Fetch a partition again."""
+        self._thread.held -= {tp}
+
+    async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
+        """Yield one message per partition that has something."""
+        if not self.flow_active:
+            await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
+        if self.should_stop:
+            return
+        active = set(self._get_active_partitions())
+        batches = await self._thread.run(lambda: self._thread.fetch_batches(active, POLL_SECONDS))
+        for tp, batch in batches:
+            if not self.flow_active:
+                # Batches from before a rebalance are told by their epoch; newer ones must not get lost here.
+                await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
+            if self.should_stop:
+                return
+            yield tp, self._batch_message(tp, batch)
+
+    def _batch_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+        last = batch.records[-1]
+        return ConsumerMessage(
+            tp.topic,
+            tp.partition,
+            last.offset,
+            last.timestamp / 1000,
+            last.timestamp_type,
+            (),
+            None,
+            cast(Any, batch),
+            None,
+            0,
+            0,
+            tp,
+            generation_id=self.app.consumer_generation_id,
+        )
+
+    async def perform_seek(self) -> None:
+        """Called by Faust once per assignment, before records flow."""
+        await self.host.partitions_assigned({TP(tp.topic, tp.partition) for tp in self.assignment()})
+
+    async def on_partitions_revoked(self, revoked: set[TP]) -> None:
+        """Let the lanes commit first, while the partitions are still ours."""
+        await self.host.partitions_revoked(revoked)
+        await super().on_partitions_revoked(revoked)
+
+    def ack(self, message: Any) -> bool:
+        """A batch handed to its lane is done as far as Faust is concerned."""
+        message.acked = True
+        self._unacked_messages.discard(message)
+        return True
+
+    async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
+        """Offsets are the lanes' affair: journeys in their transactions, intake after its acknowledgements."""
+        return False
+
+    async def wait_empty(self) -> None:
+        """Nothing to wait for: agent bodies hand a batch over and return."""
+
+    async def verify_all_partitions_active(self) -> None:
+        """Faust's livelock detector watches commits that we do not make; /health watches the lanes instead."""
+
+
+class IdleProducer(driver.Producer):
+    """Faust's producer, never connected: what we send goes through producers of the lanes."""
+
+    async def on_start(self) -> None:
+        """Connect nothing."""
+
+    async def on_stop(self) -> None:
+        """Nothing was connected."""
+
+    async def flush(self) -> None:
+        """Nothing is pending."""
+
+
+class BatchTransport(driver.Transport):
+    """Faust's aiokafka transport with our consumer."""
+
+    Consumer: ClassVar[Any] = BatchConsumer
+    Producer: ClassVar[Any] = IdleProducer
+    options: GroupOptions
+    host: Host
+
+
+def hand_over(deliver: Callable[[TP, Batch], None]) -> Callable[[Any], Awaitable[None]]:
+    """Make the body of an agent: hand each batch to its lane and return at once, so that no lane blocks another."""
+
+    async def body(stream: Any) -> None:
+        async for event in stream.events():
+            deliver(event.message.tp, event.value)
+
+    return body
