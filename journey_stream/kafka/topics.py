@@ -165,7 +165,8 @@ async def ensure_topics(
             msg = f"missing topics: {', '.join(each.name for each in missing)}. Make them with `journey-stream topics --create`"
             raise TopicError(msg)
         if missing:
-            await _create(admin, missing, settings.replication)
+            copies = settings.replication if settings.replication > 0 else await _default_copies(admin)
+            await _create(admin, missing, copies)
             found |= await _appeared(admin, [each.name for each in missing])
     except KafkaError as error:
         raise BrokerError(_refused("topics", error)) from error
@@ -197,6 +198,18 @@ async def describe(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, To
                 raise for_code(code)(message)
             configs[name] = {entry[0]: entry[1] for entry in entries if entry[1] is not None}
     return {name: TopicState(counts[name], configs[name]) for name in wanted if counts.get(name)}
+
+
+async def _default_copies(admin: AIOKafkaAdminClient) -> int:
+    """Ask the cluster for its `default.replication.factor`: aiokafka's requests cannot say "the default"."""
+    brokers = (await admin.describe_cluster())["brokers"]
+    resource = ConfigResource(ConfigResourceType.BROKER, str(brokers[0]["node_id"]))
+    for response in await admin.describe_configs([resource]):
+        for *_, entries in response.resources:
+            for entry in entries:
+                if entry[0] == "default.replication.factor":
+                    return int(entry[1])
+    return 1
 
 
 async def _create(admin: AIOKafkaAdminClient, plans: list[TopicPlan], replication: int) -> None:
