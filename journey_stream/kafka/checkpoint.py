@@ -1,0 +1,172 @@
+"""One transaction per checkpoint of a keyed partition, and the plain idempotent sender of intake.
+
+Enters: encoded records, state changes, the meta record and the offset to commit. Leaves: all of them, or nothing.
+Strategy: records go out in large batches of our own making (one produce request each); every acknowledgement is
+looked at before the commit, since aiokafka's own flush reports no failure. A producer on which anything went wrong
+is never used again: the lane starts over from its takeover, which fences whatever may still be under way. aiokafka's
+TxnOffsetCommit carries no group generation; that is safe because a lane fences before it reads (ADR 0003).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.producer.message_accumulator import BatchBuilder
+
+from journey_stream.errors import BrokerError
+from journey_stream.kafka.hop import Partitioner
+from journey_stream.values import Out
+
+MAX_BATCH_BYTES: Final = 512 * 1024
+REQUEST_TIMEOUT_MS: Final = 30_000
+TRANSACTION_TIMEOUT_MS: Final = 60_000
+CLOSE_SECONDS: Final = 3.0
+
+_COMPRESSION: Final[Mapping[str, int]] = {"none": 0, "gzip": 1, "lz4": 3}
+
+Headers = Iterable[tuple[str, bytes]]
+Row = tuple[bytes | None, bytes | None, Any]
+"""Key, value, headers."""
+
+
+class Sender:
+    """A producer that sends whole batches and tells the truth about each."""
+
+    def __init__(self, client: Mapping[str, Any], max_record_bytes: int, **options: Any) -> None:
+        self._producer = AIOKafkaProducer(
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=0,
+            max_batch_size=MAX_BATCH_BYTES,
+            max_request_size=max(max_record_bytes, MAX_BATCH_BYTES) + 65_536,
+            request_timeout_ms=REQUEST_TIMEOUT_MS,
+            **client,
+            **options,
+        )
+        self._transactional = options.get("transactional_id") is not None
+        self._counts: dict[str, int] = {}
+
+    async def start(self) -> None:
+        """Connect; a transactional producer fences every older one of its id here."""
+        try:
+            await self._producer.start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Close within a bounded time, whatever state the producer is in."""
+        with contextlib.suppress(Exception):
+            await asyncio.wait_for(self._producer.stop(), CLOSE_SECONDS)
+
+    async def partitions(self, topic: str) -> int:
+        """Count the partitions of a topic; asked once."""
+        count = self._counts.get(topic)
+        if count is None:
+            found = await self._producer.partitions_for(topic)
+            if not found:
+                raise BrokerError(
+                    f"topic {topic}: expected at least one partition, the broker knows none; "
+                    "create it with `journey-stream topics`"
+                )
+            count = self._counts[topic] = len(found)
+        return count
+
+    async def send(self, topic: str, partition: int, rows: Iterable[Row], compression: str = "none") -> None:
+        """Send rows in order and return when all are acknowledged.
+
+        Several batches follow one another only after an acknowledgement: no later batch can succeed after a
+        failed one, so the partition never holds a gap.
+        """
+        attributes = _COMPRESSION[compression]
+        batch = BatchBuilder(MAX_BATCH_BYTES, attributes, is_transactional=self._transactional)
+        for key, value, headers in rows:
+            if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
+                await self._deliver(batch, topic, partition)
+                batch = BatchBuilder(MAX_BATCH_BYTES, attributes, is_transactional=self._transactional)
+                batch.append(timestamp=None, key=key, value=value, headers=headers)
+        if batch.record_count():
+            await self._deliver(batch, topic, partition)
+
+    async def _deliver(self, batch: BatchBuilder, topic: str, partition: int) -> None:
+        await (await self._producer.send_batch(batch, topic, partition=partition))
+
+
+class Writer(Sender):
+    """The transactional producer of one keyed partition: one call, one transaction."""
+
+    def __init__(
+        self,
+        client: Mapping[str, Any],
+        *,
+        application_id: str,
+        partition: int,
+        partitions: int,
+        max_record_bytes: int,
+        public_compression: str = "none",
+        internal_compression: str = "none",
+    ) -> None:
+        super().__init__(
+            client,
+            max_record_bytes,
+            transactional_id=f"{application_id}-{partition}",
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+        )
+        self._group = application_id
+        self._partition = partition
+        self._partitions = partitions
+        self._public = public_compression
+        self._internal = internal_compression
+        self._partitioners: dict[int, Partitioner] = {}
+
+    async def commit(
+        self,
+        outs: Sequence[Out],
+        changelog: str,
+        changes: Iterable[tuple[bytes, bytes | None]],
+        offsets: Mapping[tuple[str, int], int],
+    ) -> None:
+        """Write records, state and offsets in one transaction.
+
+        Raises:
+            KafkaError: something failed; the outcome is unknown until the next takeover, the writer is spent.
+        """
+        rows = self._grouped(outs, {topic: await self.partitions(topic) for topic in {o.topic for o in outs}})
+        await self._producer.begin_transaction()
+        try:
+            sends = [self.send(topic, p, batch, self._public) for (topic, p), batch in rows.items()]
+            states = ((key, state, ()) for key, state in changes)
+            sends.append(self.send(changelog, self._partition, states, self._internal))
+            # All are waited for, also when one fails: an abort must not race with our own sends.
+            for outcome in await asyncio.gather(*sends, return_exceptions=True):
+                if isinstance(outcome, BaseException):
+                    raise outcome
+            await self._producer.send_offsets_to_transaction(
+                {TopicPartition(topic, p): offset for (topic, p), offset in offsets.items()}, self._group
+            )
+            await self._producer.commit_transaction()
+        except BaseException:
+            with contextlib.suppress(Exception):
+                await asyncio.wait_for(self._producer.abort_transaction(), CLOSE_SECONDS)
+            raise
+
+    def _grouped(self, outs: Iterable[Out], counts: Mapping[str, int]) -> dict[tuple[str, int], list[Row]]:
+        rows: dict[tuple[str, int], list[Row]] = {}
+        for out in outs:
+            count = counts[out.topic]
+            if count == self._partitions:
+                # As many partitions as the keyed topic, chosen by the same key: the partition is ours.
+                partition = self._partition
+            elif out.partition_key is None:
+                partition = self._partition % count
+            else:
+                partitioner = self._partitioners.get(count)
+                if partitioner is None:
+                    partitioner = self._partitioners[count] = Partitioner(count)
+                partition = partitioner(out.partition_key)
+            rows.setdefault((out.topic, partition), []).append((out.key, out.value, out.headers))
+        return rows

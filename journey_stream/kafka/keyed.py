@@ -1,0 +1,330 @@
+"""What a keyed partition does with its records: the worker's logic without Kafka, so that it can be crashed at will.
+
+Enters: hop records and the wall time. Leaves: at each checkpoint the records to publish, the states that changed,
+the meta record and the offset to commit, all to be written in one transaction.
+Strategy: the clock follows the markers; events wait in the buffer until the clock lets them go (event-time order);
+timers fire up to there. Three numbers make a restart exact: P, up to where the keyed topic has been taken in; O, the
+lowest offset that still waits in the buffer (what the group commits); W, up to when waiting events have been let go.
+A restart reads from O; of what lies below P only events after W are taken again: those that waited.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+import msgspec
+
+from journey_stream.errors import StateError
+from journey_stream.events.decode import Decoder
+from journey_stream.kafka import hop
+from journey_stream.release import BEGINNING, Mode, PartitionClock, ReleaseBuffer, classify, settled
+from journey_stream.values import NEVER, DeadLetter, Event, Reason, Rejection, Signal, StageNow, Transition
+
+META_FORMAT = 1
+FIRE_LIMIT = 2_000
+"""Timers fired in one go: a burst of timers must not keep the loop from everything else."""
+
+Published = Transition | Signal | StageNow | DeadLetter
+
+
+class JourneyVersion(msgspec.Struct, array_like=True, frozen=True):
+    """A journey definition that a partition has used."""
+
+    id: str
+    version: int
+    sha: str
+
+
+class Meta(msgspec.Struct, array_like=True):
+    """The meta record of a changelog partition: where a restart goes on."""
+
+    format: int
+    position: int
+    """P."""
+    oldest: int
+    """O."""
+    released: int
+    """W."""
+    clock: int
+    progress: dict[bytes, tuple[int, bool, int]]
+    """Per source partition: highest event time, idle, wall time of the marker."""
+    received: dict[bytes, int]
+    """Per source partition: highest sub-offset received."""
+    application: str
+    journeys: list[JourneyVersion]
+
+
+_encode_meta = msgspec.msgpack.Encoder().encode
+_decode_meta = msgspec.msgpack.Decoder(Meta).decode
+
+
+def read_meta(value: bytes) -> Meta:
+    """Read a meta record.
+
+    Raises:
+        StateError: damaged, or written by a newer program.
+    """
+    try:
+        meta = _decode_meta(value)
+    except msgspec.DecodeError as error:
+        raise StateError(f"checkpoint: expected a meta record of format {META_FORMAT}, came {error}") from error
+    if meta.format != META_FORMAT:
+        raise StateError(
+            f"checkpoint: expected format {META_FORMAT}, came {meta.format}; "
+            "a newer version of this program wrote it: upgrade this worker"
+        )
+    return meta
+
+
+class Record(Protocol):
+    """What is used of a consumed record."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Sequence[tuple[str, bytes]]
+
+
+class Options(msgspec.Struct, frozen=True):
+    """How a keyed partition treats time, and who it is."""
+
+    mode: Mode
+    until: int
+    """NEVER when the clock has no end."""
+    allowed_lateness: int
+    dedup_window: int
+    catch_up: int
+    application: str
+    journeys: tuple[JourneyVersion, ...] = ()
+
+
+class Checkpoint(msgspec.Struct):
+    """All of one transaction."""
+
+    records: list[Published]
+    changes: list[tuple[str, bytes | None]]
+    meta: bytes
+    oldest: int
+
+
+class KeyedPartition:
+    """One keyed partition. `take` records, `advance` the clock, `checkpoint` what came of it."""
+
+    def __init__(self, engine: Any, decoder: Decoder, sources: Iterable[bytes], options: Options) -> None:
+        self.engine = engine
+        self.clock = PartitionClock(options.mode, sources)
+        self.buffer = ReleaseBuffer()
+        self.counts: Counter[tuple[str, str]] = Counter()
+        """Events by (source topic, outcome) since the last `checkpoint`."""
+        self.position = 0
+        self.pending = 0
+        """Records and timers taken since the last checkpoint."""
+        self.restored_below = 0
+        self.released = BEGINNING
+        self.dirty = False
+        """Whether the clock or the position moved since the last checkpoint."""
+        self._decode = decoder.decode
+        self._options = options
+        self._received: dict[bytes, int] = {}
+        self._topics: dict[bytes, str] = {}
+        self._dead: list[DeadLetter] = []
+        self._applied: list[tuple[Event, Record]] = []
+
+    def restore(self, meta: Meta | None, start: int) -> int:
+        """Take over from the last checkpoint; gives the offset to read from.
+
+        Args:
+            meta: the last meta record, None for a partition that never made a checkpoint.
+            start: where to read from when there is none.
+        """
+        if meta is None:
+            self.position = start
+            return start
+        self.position = self.restored_below = meta.position
+        self.released = meta.released
+        self.clock.reached = meta.clock
+        for source, (highest, idle, wall) in meta.progress.items():
+            # Only sources that are still read hold the clock; the others are remembered for nothing.
+            if source in self.clock.sources:
+                self.clock.progress(source, highest, idle, wall)
+        self._received = dict(meta.received)
+        return meta.oldest
+
+    def take(self, records: Iterable[Record], now: int) -> None:
+        """Take in records of the keyed topic, in offset order."""
+        clock = self.clock.clock(now)
+        for record in records:
+            header = _head(record)
+            if header[:2] == hop.MARKER_BYTES:
+                if record.offset >= self.restored_below:
+                    self._mark(record.value or b"")
+                    clock = self.clock.clock(now)
+            else:
+                self._receive(record, header, clock)
+            self.position = max(self.position, record.offset + 1)
+            self.pending += 1
+        self.dirty = True
+
+    def advance(self, now: int) -> bool:
+        """Let go of events and fire timers up to the clock; gives whether timers are left to fire now."""
+        options = self._options
+        until = settled(options.mode, self.clock, now, options.allowed_lateness, options.until)
+        if options.mode == "wall":
+            decided = now
+            # When caught up, what arrives is applied at once: nobody waits for a clock that is seconds behind.
+            gate = options.until if now - self.clock.reached <= options.catch_up else until
+        else:
+            decided, gate = max(until, 0), until
+        if self.buffer and self.buffer.earliest <= gate:
+            self._release(gate, decided)
+        self.released = max(self.released, until)
+        if self.engine.next_due <= until:
+            fired = self.engine.fire(until, decided, FIRE_LIMIT)
+            self.pending += fired
+            if fired:
+                self.dirty = True
+        return bool(self.engine.next_due <= until)
+
+    @property
+    def finished(self) -> bool:
+        """Everything up to `until` is done (only with `clock: event` and `until`)."""
+        options = self._options
+        return (
+            options.mode == "event"
+            and options.until != NEVER
+            and self.clock.ended()
+            and self.released >= options.until
+            and self.engine.next_due > options.until
+        )
+
+    def checkpoint(self) -> Checkpoint:
+        """Collect all that the next transaction has to hold. What is collected here is not given again."""
+        drained = self.engine.drain()
+        if drained.rejected:
+            records = {id(event): record for event, record in self._applied}
+            for event, detail in drained.rejected:
+                self._kill(records[id(event)], "processing_error", detail)
+        oldest = min((record.offset for record in self.buffer.tags()), default=self.position)
+        options = self._options
+        meta = Meta(
+            META_FORMAT,
+            self.position,
+            oldest,
+            self.released,
+            self.clock.reached,
+            {source: (p.highest, p.idle, p.wall) for source, p in self.clock.sources.items()},
+            self._received,
+            options.application,
+            list(options.journeys),
+        )
+        result = Checkpoint([*drained.records, *self._dead], drained.changes, _encode_meta(meta), oldest)
+        self._dead = []
+        self._applied = []
+        self.pending = 0
+        self.dirty = False
+        return result
+
+    def _mark(self, value: bytes) -> None:
+        for progress in hop.unpack_marker(value):
+            if progress.source in self.clock.sources:
+                highest = BEGINNING if progress.highest is None else progress.highest
+                self.clock.progress(progress.source, highest, progress.idle, progress.wall)
+
+    def _receive(self, record: Record, header: bytes, clock: int) -> None:
+        again = record.offset < self.restored_below
+        try:
+            at = hop.unpack(header)
+        except hop.HopFormatError as error:
+            if not again:
+                self._foreign(record, str(error))
+            return
+        source = at.source
+        topic = self._topics.get(source) or self._topics.setdefault(source, hop.unpack_source(source)[0])
+        if not again:
+            if at.sub_offset <= self._received.get(source, -1):
+                self.counts[topic, "repeated"] += 1
+                return
+            self._received[source] = at.sub_offset
+        if at.kind == hop.DEAD:
+            if not again:
+                reason, detail = hop.unpack_dead(record.headers[1][1])
+                self._kill(record, reason, detail)  # type: ignore[arg-type]
+            return
+        event = self._decode(record.value, at.broker_at)
+        if type(event) is not Event:
+            if again:
+                return
+            if isinstance(event, Rejection):
+                self._kill(record, event.reason, event.detail)
+            else:
+                self.counts[topic, "filtered"] += 1
+            return
+        if again:
+            # Below P only what still waited at the checkpoint is news; the rest is in the state already.
+            if event.at > self.released:
+                self.buffer.push(event, record)
+            return
+        lateness = classify(event.at, clock, self._options.allowed_lateness, self._options.dedup_window)
+        if lateness == "too_late":
+            behind = (clock - event.at) // 1_000_000
+            self._kill(record, "too_late", f"occurred_at is {behind} s behind the clock, which is more than the window")
+            return
+        event.late = lateness == "late"
+        self.buffer.push(event, record)
+        self.counts[topic, lateness] += 1
+
+    def _release(self, gate: int, decided: int) -> None:
+        apply, applied = self.engine.apply, self._applied.append
+        event_clock = self._options.mode == "event"
+        for event, record in self.buffer.release(gate):
+            apply(event, max(event.at, decided) if event_clock else decided, late=event.late)
+            applied((event, record))
+        self.dirty = True
+
+    def _kill(self, record: Record, reason: Reason, detail: str) -> None:
+        at = hop.unpack(_head(record))
+        topic, partition = hop.unpack_source(at.source)
+        own = 2 if at.kind == hop.DEAD else 1
+        self._dead.append(
+            DeadLetter(
+                reason,
+                detail,
+                topic,
+                partition,
+                at.sub_offset // 2,
+                at.broker_at,
+                record.key,
+                record.value,
+                tuple(record.headers[own:]),
+            )
+        )
+        self.counts[topic, "dead"] += 1
+
+    def _foreign(self, record: Record, detail: str) -> None:
+        """A record that no intake of ours wrote: kept as a dead letter of the keyed topic itself."""
+        self._dead.append(
+            DeadLetter(
+                "processing_error",
+                detail,
+                record.topic,
+                record.partition,
+                record.offset,
+                record.timestamp * 1000,
+                record.key,
+                record.value,
+                tuple(record.headers),
+            )
+        )
+        self.counts[record.topic, "dead"] += 1
+
+
+def _head(record: Record) -> bytes:
+    headers = record.headers
+    if headers and headers[0][0] == hop.HEADER:
+        return headers[0][1]
+    return b""
