@@ -1,0 +1,54 @@
+"""What compiling an attribute takes and gives: the values between `attributes`, `spans` and `program`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+from journey_stream.engine.state import Customer
+from journey_stream.events.vocabulary import Vocabulary
+from journey_stream.journeys.guards import Expression
+from journey_stream.values import Event
+
+Update: TypeAlias = Callable[[Customer, Event, int], None]
+Read: TypeAlias = Callable[[Customer, int], Any]
+Where: TypeAlias = Callable[[Customer, Event, int], Any]
+
+
+class Room(Protocol):
+    """What compiling an attribute needs of the program."""
+
+    vocabulary: Vocabulary
+
+    def slot(self, empty: Any) -> int: ...
+    def session(self, silence: int) -> int: ...
+    def kinds(self, word: str) -> Iterator[tuple[str, bool]]:
+        """Expand a word of a type list: (type, only as an act of the customer)."""
+        ...
+
+    def where(self, expression: Expression, word: str) -> Where: ...
+
+
+@dataclass(slots=True)
+class Kept:
+    """A compiled attribute."""
+
+    slot: int
+    """Where it is kept (the first slot, if it has several)."""
+    code: str
+    """Python source over `c` and `t` that reads the value."""
+    read: Read
+    mutable: bool = False
+    """Whether the value is changed in place later: whoever keeps it has to copy."""
+    updates: list[tuple[str, bool, Update]] = field(default_factory=list)
+    """(type, only as an act of the customer, what to do)."""
+    env: dict[str, Any] = field(default_factory=dict)
+    """What `code` calls."""
+    approximate: Callable[[Customer, int], bool] | None = None
+    oldest: str | None = None
+    """`open`: source that reads the age of the oldest."""
+    stage_slots: list[tuple[int, Any]] = field(default_factory=list)
+    """`over: stage`: slots to empty on an entry, and what is in an empty one."""
+    gap_slot: int | None = None
+    """`gap`: where the time of the last match is kept."""

@@ -1,0 +1,134 @@
+"""Paths into an event: the values that attributes fold, ids tie together and guards name.
+
+In: an event type of the vocabulary and a path ("total", "context.channel", "products[].category"). Out: a
+closure over (event, applied time), or Python source (ours, never the author's) for the guard compiler.
+Which paths a type has, the vocabulary says; what an event does not carry is None, in an array left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+from journey_stream.events.vocabulary import ACTIVITY, Vocabulary, attribute_name
+from journey_stream.values import Event
+
+Getter: TypeAlias = Callable[[Event, int], Any]
+
+_PLAIN = ("event_id", "type", "customer_id", "anonymous_id", "account_id", "sentiment", "score_norm")
+
+
+def known(vocabulary: Vocabulary, kind: str, path: str) -> bool:
+    """Tell whether events of this type can carry that path."""
+    return vocabulary.field(kind, path) is not None
+
+
+def own(vocabulary: Vocabulary, kind: str, path: str) -> bool:
+    """Tell whether the path is among the type's own properties (they win over the common fields)."""
+    return kind != ACTIVITY and path in vocabulary.fields(kind)
+
+
+def code(vocabulary: Vocabulary, kind: str, path: str) -> str:
+    """Python source over `e` that yields the value or None; for a path the type lacks, `None`."""
+    if own(vocabulary, kind, path):
+        if "[]" in path:
+            return "None"
+        first, *rest = path.split(".")
+        return _select(f"e.properties.{attribute_name(first)}", rest)
+    if not known(vocabulary, kind, path):
+        return "None"
+    if path == "occurred_at":
+        return "(e.at / 1000000.0)"
+    if path in _PLAIN:
+        return f"e.{path}"
+    return _select("e.context", path.split(".")[1:])
+
+
+def _select(base: str, rest: list[str]) -> str:
+    source = base
+    for depth, name in enumerate(rest):
+        held = f"_s{depth}"
+        source = f"(None if ({held} := {source}) is None else {held}.{attribute_name(name)})"
+    return source
+
+
+def getter(vocabulary: Vocabulary, kind: str, path: str, *, common: bool = False) -> Getter:
+    """One value of an event; None where the event (or its type) does not carry it.
+
+    `common` reads the fields that all events have, also where the type has a property of the same name.
+    """
+    if not common and own(vocabulary, kind, path):
+        parts = path.split(".")
+        if len(parts) == 1:
+            read = attrgetter(f"properties.{attribute_name(path)}")
+            return lambda e, t: read(e)
+        return _chain([attribute_name(part) for part in parts], "properties")
+    if path == "occurred_at":
+        return lambda e, t: t / 1_000_000
+    if path in _PLAIN:
+        plain = attrgetter(path)
+        return lambda e, t: plain(e)
+    if path.startswith("context."):
+        return _chain([attribute_name(part) for part in path.split(".")[1:]], "context")
+    return lambda e, t: None
+
+
+def _chain(names: list[str], root: str) -> Getter:
+    start = attrgetter(root)
+
+    def read(e: Event, t: int) -> Any:
+        value = start(e)
+        for name in names:
+            if value is None:
+                return None
+            value = getattr(value, name)
+        return value
+
+    return read
+
+
+def values(vocabulary: Vocabulary, kind: str, path: str, *, common: bool = False) -> Getter:
+    """All values of a path in an event, as a list without the missing ones."""
+    if "[]" not in path:
+        one = getter(vocabulary, kind, path, common=common)
+
+        def single(e: Event, t: int) -> list[Any]:
+            value = one(e, t)
+            return [] if value is None else [value]
+
+        return single
+    if common or not own(vocabulary, kind, path):
+        return lambda e, t: []
+    array, _, rest = path.partition("[]")
+    many = getter_of_array(array)
+    if not rest:
+        return lambda e, t: [item for item in many(e) if item is not None]
+    pick = attrgetter(attribute_name(rest[1:]))
+    return lambda e, t: [value for item in many(e) if (value := pick(item)) is not None]
+
+
+def pairs(vocabulary: Vocabulary, kind: str, path: str, of: str, *, common: bool = False) -> Getter:
+    """Keys with their values, of the same event and, where both are of one array, of the same element."""
+    array, _, rest = path.partition("[]")
+    of_array, _, of_rest = of.partition("[]")
+    if "[]" in path and "[]" in of and array == of_array and own(vocabulary, kind, path) and rest:
+        many = getter_of_array(array)
+        key, value = attrgetter(attribute_name(rest[1:])), attrgetter(attribute_name(of_rest[1:]))
+        return lambda e, t: [
+            (k, v) for item in many(e) if (k := key(item)) is not None and (v := value(item)) is not None
+        ]
+    keys = values(vocabulary, kind, path, common=common)
+    amount = getter(vocabulary, kind, of, common=common)
+
+    def crossed(e: Event, t: int) -> list[tuple[Any, Any]]:
+        value = amount(e, t)
+        return [] if value is None else [(key, value) for key in keys(e, t)]
+
+    return crossed
+
+
+def getter_of_array(array: str) -> Callable[[Event], list[Any]]:
+    """The elements of an array property, none when the event has no such array."""
+    read = attrgetter(f"properties.{attribute_name(array)}")
+    return lambda e: read(e) or []

@@ -1,0 +1,150 @@
+"""The clock of a keyed partition, and the buffer that lets events go in event-time order. Pure.
+
+In: progress of the source partitions (from marker records), events, and the wall time as an argument.
+Out: how far time has come, which events may be applied now, and how late an event is.
+
+The clock is the minimum over all expected source partitions of the highest event time read. A source that is
+read to its end counts as the wall time at which that was seen (`wall`), or is left out (`event`); a source
+nothing is known of holds the clock. The clock never goes back. In `wall` it never runs ahead of the wall.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterable, Iterator
+from typing import Any, Final, Literal, TypeAlias
+
+import msgspec
+
+from journey_stream.values import NEVER, SECOND, Event
+
+Mode: TypeAlias = Literal["wall", "event"]
+Lateness: TypeAlias = Literal["on_time", "late", "too_late"]
+
+BEGINNING: Final = -(2**63)
+"""The clock before anything is known."""
+CATCHING_UP: Final = 10 * SECOND
+"""A clock further behind the wall than this is catching up: events wait for their turn."""
+
+
+def classify(at: int, clock: int, allowed_lateness: int, dedup_window: int) -> Lateness:
+    """Say how late an event is. Exactly `allowed_lateness` behind is on time; exactly the window is late."""
+    behind = clock - at
+    if behind <= allowed_lateness:
+        return "on_time"
+    return "late" if behind <= max(dedup_window, allowed_lateness) else "too_late"
+
+
+class Progress(msgspec.Struct, array_like=True):
+    """How far one source partition has been read."""
+
+    highest: int = BEGINNING
+    """Highest event time read."""
+    idle: bool = False
+    """Read to its end (for as long as intake wants to be sure)."""
+    wall: int = BEGINNING
+    """Wall time at which intake told this."""
+
+
+class PartitionClock:
+    """The clock of one keyed partition. Sources are named by anything hashable: (topic, partition)."""
+
+    def __init__(self, mode: Mode, sources: Iterable[Any] = ()) -> None:
+        self.mode: Final = mode
+        self.sources: dict[Any, Progress] = {source: Progress() for source in sources}
+        self.reached = BEGINNING
+
+    def expect(self, source: Any) -> None:
+        """Wait for a source: until it tells its progress, it holds the clock."""
+        self.sources.setdefault(source, Progress())
+
+    def forget(self, source: Any) -> None:
+        """Stop waiting for a source (a topic that is no longer read)."""
+        self.sources.pop(source, None)
+
+    def progress(self, source: Any, highest: int, idle: bool, wall: int) -> None:
+        """Take in a marker. A marker that comes again, or from before a rewind, lowers nothing."""
+        known = self.sources.setdefault(source, Progress())
+        known.highest = max(known.highest, highest)
+        if wall >= known.wall:
+            known.wall, known.idle = wall, idle
+
+    def clock(self, now: int) -> int:
+        """Tell how far time has come; `now` is the wall time."""
+        if self.mode == "wall":
+            reached = min((self._live(source) for source in self.sources.values()), default=BEGINNING)
+            reached = min(reached, now)
+        else:
+            reached = min((s.highest for s in self.sources.values() if not s.idle), default=NEVER)
+            if reached == NEVER:
+                reached = max((s.highest for s in self.sources.values()), default=BEGINNING)
+        self.reached = max(self.reached, reached)
+        return self.reached
+
+    def caught_up(self, now: int) -> bool:
+        """In `wall`: near enough to the wall that events are applied as they arrive."""
+        return self.mode == "wall" and now - self.clock(now) <= CATCHING_UP
+
+    def ended(self) -> bool:
+        """All sources are known and read to their end."""
+        return all(s.idle for s in self.sources.values())
+
+    def holding(self, now: int) -> list[Any]:
+        """Name the sources that hold the clock where it is: what a metric or an operator wants to see."""
+        clock = self.clock(now)
+        if self.mode == "wall":
+            return [name for name, source in self.sources.items() if self._live(source) <= clock < now]
+        return [name for name, s in self.sources.items() if not s.idle and s.highest <= clock]
+
+    @staticmethod
+    def _live(source: Progress) -> int:
+        return max(source.highest, source.wall) if source.idle else source.highest
+
+
+class ReleaseBuffer:
+    """Events that wait for the clock, in the order of (`occurred_at`, `event_id`).
+
+    Each event carries a tag of the caller's (a source position, say), handed back with it.
+    """
+
+    def __init__(self) -> None:
+        self._heap: list[tuple[int, str, int, Event, Any]] = []
+        self._arrivals = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
+
+    def push(self, event: Event, tag: Any = None) -> None:
+        """Keep an event until the clock has come to it. Of equal events the first to arrive stays first."""
+        self._arrivals += 1
+        heapq.heappush(self._heap, (event.at, event.event_id, self._arrivals, event, tag))
+
+    @property
+    def earliest(self) -> int:
+        """Time of the first event waiting, NEVER if none."""
+        return self._heap[0][0] if self._heap else NEVER
+
+    def release(self, until: int) -> Iterator[tuple[Event, Any]]:
+        """Let go, in order, of every event at or before `until`."""
+        heap, pop = self._heap, heapq.heappop
+        while heap and heap[0][0] <= until:
+            _, _, _, event, tag = pop(heap)
+            yield event, tag
+
+    def tags(self) -> Iterator[Any]:
+        """The tags of what still waits, in no order: the lowest is where a restart has to read from."""
+        return (entry[4] for entry in self._heap)
+
+
+def settled(mode: Mode, clock: PartitionClock, now: int, allowed_lateness: int, until: int) -> int:
+    """Tell up to when (inclusive) waiting events are released and timers fire.
+
+    `event`: strictly below clock - lateness, so that any order within the lateness has the outcome of the
+    sorted one; when all sources are at their end, all of `until`. `wall`: up to the clock.
+    """
+    reached = clock.clock(now)
+    if mode == "wall":
+        return min(reached, until)
+    if clock.ended() and until != NEVER:
+        return until
+    return min(reached - allowed_lateness - 1, until)
