@@ -1,9 +1,9 @@
 """What an operator can choose: frozen structs, one field a choice, each with its meaning beside it.
 
 Enters: nothing. Leaves: `Settings`, complete with defaults, and `TopicNames`, the names that follow from it.
-Strategy: the structs are the one source of truth; `settings_read.load_settings` fills them from YAML, environment and flags,
-`settings_reference` writes the reference page and the JSON Schema from them. In the objects durations and times
-are integers (microseconds), in the file they are text (`1h`, `250ms`, `2026-01-01T00:00:00Z`).
+Strategy: the structs are the one source of truth; `settings_read.load_settings` fills them from YAML,
+environment and flags, `settings_reference` writes the reference page and the JSON Schema from them. In the
+objects durations and times are integers (microseconds), in the file text (`1h`, `2026-01-01T00:00:00Z`).
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 """Configuration text, environment and flags become `Settings`, or every problem at once.
 
 Enters: YAML text, environment variables, flags. Leaves: `Settings`, or one `SettingsError` with all findings.
-Strategy: each way in becomes the same tree of `Node`s (a value and where it was written), later ones laid over
-earlier ones; then the tree is walked along the types of the structs, so that a wrong leaf is reported with its
-key and line, and all of them in one go.
+Strategy: each way in becomes the same tree of `Node`s (a value and where it was written), later ones laid
+over earlier ones; then the tree is walked along the types of the structs, so that a wrong leaf is reported
+with its key and line, and all of them in one go.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def load_settings(
     *,
     file: str = "configuration",
 ) -> Settings:
-    """Read settings: YAML text, then `JOURNEY_STREAM_*` of `env`, then flags (dotted keys); the last one wins.
+    """Read settings: YAML text, then `JOURNEY_STREAM_*` of `env`, then flags (dotted keys); the last wins.
 
     Raises:
         SettingsError: naming every key that is wrong, what was expected, what came, and where it was written.
@@ -164,7 +164,8 @@ def _from_node(node: yaml.Node, file: str) -> Node:
         for key, child in node.value:
             if str(key.value) in entries:
                 line = key.start_mark.line + 1
-                msg = f"{file}:{line}: `{key.value}` is there twice, first at {entries[key.value].where}: keep one"
+                first = entries[key.value].where
+                msg = f"{file}:{line}: `{key.value}` is there twice, first at {first}: keep one"
                 raise SettingsError(msg)
             value = _from_node(child, file)
             entries[str(key.value)] = Node(value.value, f"{file}:{key.start_mark.line + 1}")

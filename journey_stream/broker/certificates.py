@@ -11,7 +11,7 @@ from journey_stream.errors import BrokerError
 
 
 def make_certificate(folder: Path, host: str) -> tuple[Path, Path]:
-    """Make a self-signed certificate for `host` and `localhost`; return the key store and the PEM to trust."""
+    """Make a self-signed certificate for `host` and `localhost`; return key store and PEM to trust."""
     store, trust = folder / "listener.p12", folder / "ca.pem"
     if store.exists() and trust.exists():
         return store, trust
@@ -38,7 +38,8 @@ def make_certificate(folder: Path, host: str) -> tuple[Path, Path]:
 
 
 def _keytool(arguments: list[str]) -> None:
-    run = subprocess.run([java("keytool"), *arguments], capture_output=True, text=True, check=False)  # noqa: S603
+    run = subprocess.run([java("keytool"), *arguments], capture_output=True, text=True, check=False)
     if run.returncode:
-        msg = f"keytool could not make a certificate for the embedded Kafka: {(run.stdout + run.stderr).strip()}"
+        said = (run.stdout + run.stderr).strip()
+        msg = f"keytool could not make a certificate for the embedded Kafka: {said}"
         raise BrokerError(msg)

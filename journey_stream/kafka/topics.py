@@ -55,7 +55,7 @@ class Ensured(msgspec.Struct, frozen=True):
 
 
 def plan(settings: Settings, extra: Iterable[str] = ()) -> tuple[TopicPlan, ...]:
-    """Say what each topic of the deployment is to be, in the order of an event's way; `extra` are topics out."""
+    """Say what each topic is to be, in the order of an event's way; `extra` are more topics out."""
     names, keep = TopicNames.of(settings), settings.retention
     largest = {"max.message.bytes": str(settings.max_record_bytes + HEADROOM)}
     # Retention goes by the record's timestamp: a backfill of last year must not vanish on arrival.
@@ -103,9 +103,9 @@ def misfits(wanted: TopicPlan, found: TopicState, source_bytes: int = 0) -> list
     problems: list[str] = []
     if wanted.role in {"events", "changelog"} and found.partitions != wanted.partitions:
         problems.append(
-            f"topic {wanted.name}: expected {wanted.partitions} partitions, found {found.partitions}. Customers "
-            f"are bound to partitions: set `partitions: {found.partitions}`, or choose another `topic_prefix` "
-            "and `application_id`"
+            f"topic {wanted.name}: expected {wanted.partitions} partitions, found {found.partitions}. "
+            f"Customers are bound to partitions: set `partitions: {found.partitions}`, or choose another "
+            "`topic_prefix` and `application_id`"
         )
     policy = set(found.config.get("cleanup.policy", "delete").replace(" ", "").split(","))
     expected = wanted.config["cleanup.policy"]
@@ -116,17 +116,17 @@ def misfits(wanted: TopicPlan, found: TopicState, source_bytes: int = 0) -> list
     elif wanted.role in {"source", "events", "out"} and "compact" in policy:
         problems.append(_policy(wanted.name, expected, policy, "or events of one key overwrite each other"))
     size = int(found.config.get("max.message.bytes", "1048588"))
-    needed = settings_floor(wanted, source_bytes)
+    needed = _least_bytes(wanted, source_bytes)
     if size < needed:
         problems.append(
-            f"topic {wanted.name}: expected max.message.bytes of at least {needed}, found {size}. It has to carry "
-            f"whatever a source topic holds: kafka-configs --alter --entity-type topics --entity-name "
+            f"topic {wanted.name}: expected max.message.bytes of at least {needed}, found {size}. It has to "
+            f"carry whatever a source topic holds: kafka-configs --alter --entity-type topics --entity-name "
             f"{wanted.name} --add-config max.message.bytes={needed}"
         )
     return problems
 
 
-def settings_floor(wanted: TopicPlan, source_bytes: int) -> int:
+def _least_bytes(wanted: TopicPlan, source_bytes: int) -> int:
     """Return the record size that a topic must at least take."""
     if wanted.role in {"events", "out"} and source_bytes:
         return source_bytes + HEADROOM
@@ -162,7 +162,8 @@ async def ensure_topics(
         found = await describe(admin, [each.name for each in plans])
         missing = [each for each in plans if each.name not in found]
         if missing and not create:
-            msg = f"missing topics: {', '.join(each.name for each in missing)}. Make them with `journey-stream topics --create`"
+            names = ", ".join(each.name for each in missing)
+            msg = f"missing topics: {names}. Make them with `journey-stream topics --create`"
             raise TopicError(msg)
         if missing:
             copies = settings.replication if settings.replication > 0 else await _default_copies(admin)
