@@ -1,0 +1,1 @@
+"""Events: the vocabulary, and the way from bytes to a typed event or a rejection."""

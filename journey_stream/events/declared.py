@@ -34,7 +34,7 @@ class DeclaredType(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     schema: dict[str, Any]
     """JSON Schema 2020-12 of its `properties`."""
     actor: Actor = "customer"
-    source: Literal["visits", "purchases", "tickets", "surveys"] = "visits"
+    source: str = "visits"
 
 
 def compile_declared(declared: DeclaredType) -> tuple[type[msgspec.Struct], Validate]:
@@ -130,7 +130,11 @@ def _hint(spec: object) -> Any:
 def _keyword(schema: object, keyword: str) -> Iterator[object]:
     """Find a keyword's values anywhere in a schema (a property of that name is looked at too; no harm)."""
     if isinstance(schema, dict):
-        if keyword in schema and not isinstance(schema[keyword], dict | bool) or keyword == "patternProperties":
+        if (
+            keyword in schema
+            and not isinstance(schema[keyword], dict | bool)
+            or keyword == "patternProperties"
+        ):
             yield schema.get(keyword)
         for value in schema.values():
             yield from _keyword(value, keyword)

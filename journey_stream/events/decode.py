@@ -137,7 +137,9 @@ class Decoder:
         if customer_id is not None:
             person = customer_id
             if person[:5] == "anon:":
-                return Rejection("wrong_type", "customer_id: may not start with `anon:`; send an anonymous_id")
+                return Rejection(
+                    "wrong_type", "customer_id: may not start with `anon:`; send an anonymous_id"
+                )
         elif anonymous_id is not None:
             person = "anon:" + anonymous_id
         else:

@@ -6,6 +6,8 @@ from journey_stream.events.fields import Product, Properties, Seconds
 
 
 class Order(Properties):
+    """An order, or what became of it."""
+
     order_id: str | None = None
     checkout_id: str | None = None
     cart_id: str | None = None
@@ -25,6 +27,8 @@ class Order(Properties):
 
 
 class OrderDelivered(Properties):
+    """An order reached its buyer."""
+
     order_id: str | None = None
     location_id: str | None = None
     promised_at: Seconds | None = None
@@ -32,6 +36,8 @@ class OrderDelivered(Properties):
 
 
 class Quote(Properties):
+    """An offer in writing and its fate."""
+
     quote_id: str | None = None
     value: float | None = None
     currency: str | None = None
@@ -41,6 +47,8 @@ class Quote(Properties):
 
 
 class Subscription(Properties):
+    """A trial or subscription and what happens to it."""
+
     subscription_id: str | None = None
     order_id: str | None = None
     plan: str | None = None
@@ -54,6 +62,8 @@ class Subscription(Properties):
 
 
 class Loyalty(Properties):
+    """Membership of a loyalty program."""
+
     program: str | None = None
     tier: str | None = None
     reason: str | None = None

@@ -10,6 +10,8 @@ SurveyType = Literal["nps", "csat", "ces"]
 
 
 class SurveySent(Properties):
+    """A survey was sent."""
+
     survey_id: str | None = None
     survey_type: SurveyType | None = None
     channel: str | None = None
@@ -18,6 +20,8 @@ class SurveySent(Properties):
 
 
 class SurveyResponded(Properties):
+    """An answer to a survey."""
+
     survey_id: str | None = None
     response_id: str | None = None
     survey_type: SurveyType | None = None

@@ -12,6 +12,8 @@ TicketStatus = Literal["new", "open", "pending", "hold", "solved", "closed"]
 
 
 class Ticket(Properties):
+    """A support ticket, created, solved or reopened."""
+
     ticket_id: str | None = None
     kind: TicketKind | None = None
     priority: TicketPriority | None = None
@@ -21,6 +23,8 @@ class Ticket(Properties):
 
 
 class TicketReplied(Properties):
+    """Somebody wrote in a ticket."""
+
     ticket_id: str | None = None
     author: Literal["agent", "bot", "customer"] | None = None
     channel: str | None = None
@@ -28,6 +32,8 @@ class TicketReplied(Properties):
 
 
 class TicketStatusChanged(Properties):
+    """A ticket took another status."""
+
     ticket_id: str | None = None
     status: TicketStatus | None = None
     previous_status: TicketStatus | None = None
@@ -35,6 +41,8 @@ class TicketStatusChanged(Properties):
 
 
 class TicketPriorityChanged(Properties):
+    """A ticket took another priority."""
+
     ticket_id: str | None = None
     priority: TicketPriority | None = None
     previous_priority: TicketPriority | None = None
@@ -42,6 +50,8 @@ class TicketPriorityChanged(Properties):
 
 
 class TicketRated(Properties):
+    """The customer rated how a ticket was handled."""
+
     ticket_id: str | None = None
     score: Literal["good", "bad"] | None = None
     comment: str | None = None

@@ -15,6 +15,8 @@ ContentType = Literal[
 
 
 class PageViewed(Properties):
+    """A page was opened."""
+
     url: str | None = None
     title: str | None = None
     category: str | None = None
@@ -23,27 +25,37 @@ class PageViewed(Properties):
 
 
 class PageLeft(Properties):
+    """A page was left, after so many seconds."""
+
     url: str | None = None
     duration_s: float | None = None
 
 
 class LinkClicked(Properties):
+    """A link was followed."""
+
     url: str | None = None
     target_url: str | None = None
     related: bool | None = None
 
 
 class ProductsSearched(Properties):
+    """A search among the products."""
+
     query: str | None = None
 
 
 class ProductList(Properties):
+    """A list of products was seen."""
+
     list_id: str | None = None
     category: str | None = None
     products: list[Product] | None = None
 
 
 class Promotion(Properties):
+    """A promotion was seen or clicked."""
+
     promotion_id: str | None = None
     creative: str | None = None
     name: str | None = None
@@ -64,6 +76,8 @@ class ProductEvent(Product):
 
 
 class ProductReviewed(Product):
+    """A product got stars (1 to 5) and a comment."""
+
     review_id: str | None = None
     rating: Stars | None = None
     comment: str | None = None
@@ -71,10 +85,14 @@ class ProductReviewed(Product):
 
 
 class ProductShared(ProductEvent):
+    """A product was shown to others."""
+
     share_via: str | None = None
 
 
 class Cart(Properties):
+    """The cart was looked at."""
+
     cart_id: str | None = None
     value: float | None = None
     currency: str | None = None
@@ -82,10 +100,14 @@ class Cart(Properties):
 
 
 class CartShared(Cart):
+    """The cart was shown to others."""
+
     share_via: str | None = None
 
 
 class Coupon(Properties):
+    """A coupon was tried."""
+
     order_id: str | None = None
     cart_id: str | None = None
     coupon_id: str | None = None
@@ -96,6 +118,8 @@ class Coupon(Properties):
 
 
 class CheckoutStarted(Properties):
+    """The checkout began."""
+
     checkout_id: str | None = None
     order_id: str | None = None
     cart_id: str | None = None
@@ -110,6 +134,8 @@ class CheckoutStarted(Properties):
 
 
 class CheckoutStep(Properties):
+    """A step of the checkout was seen or completed."""
+
     checkout_id: str | None = None
     order_id: str | None = None
     step: str | int | float | None = None
@@ -124,36 +150,50 @@ class CheckoutStep(Properties):
 
 
 class CheckoutFailed(CheckoutStep):
+    """A step of the checkout failed."""
+
     reason: str | None = None
     reason_source: Literal["observed", "stated", "inferred"] | None = None
 
 
 class SignedUp(Properties):
+    """An account or a newsletter was signed up for."""
+
     method: str | None = None
     newsletter: bool | None = None
 
 
 class Identified(Properties):
+    """Traits of the person were told."""
+
     traits: dict[str, Any] | None = None
 
 
 class ContactMade(Properties):
+    """The customer got in touch."""
+
     means: str | None = None
     subject: str | None = None
     order_id: str | None = None
 
 
 class CallMade(Properties):
+    """A call, in either direction."""
+
     direction: str | None = None
     outcome: str | None = None
     duration_s: float | None = None
 
 
 class StoreVisited(Properties):
+    """A store was visited."""
+
     location_id: str | None = None
 
 
 class ContentDownloaded(Properties):
+    """Content was downloaded; gated content costs contact details."""
+
     url: str | None = None
     title: str | None = None
     category: str | None = None
@@ -162,18 +202,24 @@ class ContentDownloaded(Properties):
 
 
 class ServiceRequested(Properties):
+    """A service was asked for."""
+
     service: str | None = None
     subject: str | None = None
     order_id: str | None = None
 
 
 class ProductUsed(Product):
+    """A product is in use."""
+
     order_id: str | None = None
     feature: str | None = None
     duration_s: float | None = None
 
 
 class ReferralSent(Properties):
+    """The customer recommended us to somebody."""
+
     referral_id: str | None = None
     channel: str | None = None
 
@@ -193,6 +239,8 @@ class ReferralRewarded(Properties):
 
 
 class ProfileChanged(Properties):
+    """An attribute of the person changed."""
+
     attribute: str | None = None
     from_: str | None = msgspec.field(default=None, name="from")
     to: str | None = None
@@ -200,6 +248,8 @@ class ProfileChanged(Properties):
 
 
 class ConsentChanged(Properties):
+    """Consent was granted, denied or withdrawn."""
+
     purpose: str | None = None
     channel: MessageChannel | None = None
     """None: every channel."""
@@ -207,10 +257,14 @@ class ConsentChanged(Properties):
 
 
 class Unsubscribed(Properties):
+    """The person left a channel."""
+
     channel: MessageChannel | None = None
 
 
 class Message(Properties):
+    """A message and its fate."""
+
     message_id: str | None = None
     channel: MessageChannel | None = None
     campaign: str | None = None
@@ -219,6 +273,8 @@ class Message(Properties):
 
 
 class SignalHandled(Properties):
+    """Somebody acted on a signal of ours."""
+
     signal_id: str | None = None
     owner: str | None = None
     outcome: str | None = None

@@ -13,14 +13,13 @@ Entering: nothing, or the types a deployment declares. Leaving: a `Vocabulary`.
 
 `fields` holds the type's own properties; `field` also knows what all events have: `event_id`, `type`,
 `occurred_at` (time), `customer_id`, `anonymous_id`, `account_id`, `sentiment`, `score_norm`, `context.*`.
-A property of the same name as one of these wins. `products` is `list<map>`, `products[].price` its element's type.
+A property of the same name as one of these wins. `products` is `list<map>`, `products[].price` an element's.
 Segment's Title Case names map mechanically: words in lower case, joined by `_`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Literal
 
 import msgspec
 
@@ -40,15 +39,12 @@ __all__ = [
     "EventType",
     "Product",
     "Properties",
-    "Source",
     "Vocabulary",
     "attribute_name",
 ]
 
 ACTIVITY = "activity"
 """The pseudo-type: any act of the customer, message opens excluded."""
-
-Source = Literal["visits", "purchases", "tickets", "surveys"]
 
 COMMON_FIELDS: dict[str, FieldType] = {
     "event_id": "string",
@@ -71,7 +67,8 @@ class EventType(msgspec.Struct, frozen=True):
     name: str
     actor: Actor
     """Whose act it is. `decode` tells replies of agents and bots, and calls out, from the customer's own."""
-    source: Source
+    source: str
+    """The topic it usually comes on; it is accepted on each."""
     properties: type[msgspec.Struct]
     activity: bool
     money: tuple[str, ...] = ()
@@ -179,7 +176,7 @@ _ORDER = ("subtotal", "total", "revenue", "shipping", "tax", "discount", *_LINE)
 _CHECKOUT = ("value", "revenue", "shipping", "tax", "discount", *_LINE)
 _QUOTE = ("value", *_LINE)
 
-_TABLE: tuple[tuple[Source, Actor, type[Properties], tuple[str, ...], str], ...] = (
+_TABLE: tuple[tuple[str, Actor, type[Properties], tuple[str, ...], str], ...] = (
     ("visits", "customer", visits.PageViewed, (), "page_viewed"),
     ("visits", "customer", visits.PageLeft, (), "page_left"),
     ("visits", "customer", visits.LinkClicked, (), "link_clicked"),

@@ -1,0 +1,296 @@
+"""The JSON values of records out, field by field as contract §3, times as RFC 3339.
+
+Entering: `Transition`, `Signal`, `StageNow`. Leaving: the value structs, ready for `msgspec.json`. These structs are
+what the code sends and what the JSON Schemas in `schemas/records` are made from: they cannot differ.
+A signal and its cancellation share `signal_id`; `id`, which names one record, ends in `:cancelled` for the second.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+from typing import Any, Literal, TypeAlias
+
+import msgspec
+
+from journey_stream.values import (
+    Cause,
+    Consent,
+    Contactable,
+    Direction,
+    Kind,
+    Signal,
+    SignalStatus,
+    StageNow,
+    Transition,
+    Trigger,
+)
+
+Record: TypeAlias = Transition | Signal | StageNow
+
+
+class CauseValue(msgspec.Struct, gc=False):
+    """What made the record: an event, or a timer (`type` is `timer`, `event_id` null)."""
+
+    event_id: str | None
+    type: str
+    occurred_at: dt.datetime
+
+
+class ContactableValue(msgspec.Struct, gc=False):
+    """May we write to this person, per channel?"""
+
+    email: Consent
+    sms: Consent
+    push: Consent
+    call: Consent
+    post: Consent
+
+
+class TransitionValue(msgspec.Struct, gc=False):
+    """One customer's change of stage in one journey."""
+
+    id: str
+    record_type: Literal["transition"]
+    time: dt.datetime
+    schema_version: Literal[1]
+    transition_id: str
+    journey: str
+    version: int
+    customer_id: str | None
+    anonymous_id: str | None
+    account_id: str | None
+    from_: str | None = msgspec.field(name="from")
+    to: str
+    from_kind: Kind | None
+    to_kind: Kind
+    direction: Direction
+    rule: str
+    reason: str | None
+    owner: str | None
+    trigger: Trigger
+    cause: CauseValue
+    occurred_at: dt.datetime
+    decided_at: dt.datetime
+    entered_from_at: dt.datetime | None
+    dwell_s: float | None
+    sequence: int
+    first_entry: bool
+    entry_number: int
+    loop: int
+    attributes: dict[str, Any]
+    contactable: ContactableValue
+    over_contacted: bool
+    locale: str | None
+    country: str | None
+    timezone: str | None
+    late: bool
+    test: bool
+    replay: bool
+    corrects: str | None
+    replaced_by: str | None
+    stage_now: str | None
+
+
+class SignalValue(msgspec.Struct, gc=False):
+    """A call to act on one customer, raised or cancelled."""
+
+    id: str
+    record_type: Literal["signal"]
+    time: dt.datetime
+    schema_version: Literal[1]
+    signal_id: str
+    signal: str
+    status: SignalStatus
+    journey: str
+    version: int
+    customer_id: str | None
+    anonymous_id: str | None
+    account_id: str | None
+    stage: str
+    kind: Kind
+    owner: str | None
+    rule: str
+    reason: str | None
+    cause: CauseValue
+    occurred_at: dt.datetime
+    decided_at: dt.datetime
+    valid_until: dt.datetime | None
+    sequence: int
+    payload: dict[str, Any]
+    attributes: dict[str, Any]
+    contactable: ContactableValue
+    over_contacted: bool
+    locale: str | None
+    country: str | None
+    timezone: str | None
+    late: bool
+    test: bool
+    replay: bool
+    corrects: str | None
+
+
+class StageValue(msgspec.Struct, gc=False):
+    """The stage of one customer in one journey now."""
+
+    id: str
+    record_type: Literal["stage"]
+    time: dt.datetime
+    schema_version: Literal[1]
+    journey: str
+    version: int
+    customer_id: str | None
+    anonymous_id: str | None
+    account_id: str | None
+    stage: str
+    kind: Kind
+    owner: str | None
+    entered_at: dt.datetime
+    sequence: int
+    transition_id: str | None
+    attributes: dict[str, Any]
+    test: bool
+    replay: bool
+
+
+def value_of(record: Record) -> TransitionValue | SignalValue | StageValue:
+    """The JSON value of a record, times as datetimes."""
+    if isinstance(record, Transition):
+        return _transition(record)
+    if isinstance(record, Signal):
+        return _signal(record)
+    if record.stage is None or record.kind is None:
+        msg = f"{record.journey}: the tombstone of a forgotten person has no value"
+        raise ValueError(msg)
+    entered_at = moment(record.entered_at)
+    return StageValue(
+        _stage_id(record),
+        "stage",
+        entered_at,
+        1,
+        record.journey,
+        record.version,
+        record.customer_id,
+        record.anonymous_id,
+        record.account_id,
+        record.stage,
+        record.kind,
+        record.owner,
+        entered_at,
+        record.sequence,
+        record.transition_id,
+        record.attributes,
+        record.test,
+        record.replay,
+    )
+
+
+def _transition(record: Transition) -> TransitionValue:
+    occurred_at = moment(record.occurred_at)
+    return TransitionValue(
+        record.transition_id,
+        "transition",
+        occurred_at,
+        1,
+        record.transition_id,
+        record.journey,
+        record.version,
+        record.customer_id,
+        record.anonymous_id,
+        record.account_id,
+        record.from_,
+        record.to,
+        record.from_kind,
+        record.to_kind,
+        record.direction,
+        record.rule,
+        record.reason,
+        record.owner,
+        record.trigger,
+        _cause(record.cause),
+        occurred_at,
+        moment(record.decided_at),
+        None if record.entered_from_at is None else moment(record.entered_from_at),
+        record.dwell_s,
+        record.sequence,
+        record.first_entry,
+        record.entry_number,
+        record.loop,
+        record.attributes,
+        _contactable(record.contactable),
+        record.over_contacted,
+        record.locale,
+        record.country,
+        record.timezone,
+        record.late,
+        record.test,
+        record.replay,
+        record.corrects,
+        record.replaced_by,
+        record.stage_now,
+    )
+
+
+def _signal(record: Signal) -> SignalValue:
+    occurred_at = moment(record.occurred_at)
+    return SignalValue(
+        record.signal_id if record.status == "raised" else f"{record.signal_id}:{record.status}",
+        "signal",
+        occurred_at,
+        1,
+        record.signal_id,
+        record.signal,
+        record.status,
+        record.journey,
+        record.version,
+        record.customer_id,
+        record.anonymous_id,
+        record.account_id,
+        record.stage,
+        record.kind,
+        record.owner,
+        record.rule,
+        record.reason,
+        _cause(record.cause),
+        occurred_at,
+        moment(record.decided_at),
+        None if record.valid_until is None else moment(record.valid_until),
+        record.sequence,
+        record.payload,
+        record.attributes,
+        _contactable(record.contactable),
+        record.over_contacted,
+        record.locale,
+        record.country,
+        record.timezone,
+        record.late,
+        record.test,
+        record.replay,
+        record.corrects,
+    )
+
+
+def _stage_id(record: StageNow) -> str:
+    """Name a stage record after the transition it tells of; without one, after what makes it unique."""
+    if record.transition_id is not None:
+        return f"stage:{record.transition_id}"
+    content = msgspec.msgpack.encode((record.journey, record.version, record.person, record.sequence))
+    return f"stage:{hashlib.blake2b(content, digest_size=16).hexdigest()}"
+
+
+def _cause(cause: Cause) -> CauseValue:
+    return CauseValue(cause.event_id, cause.type, moment(cause.occurred_at))
+
+
+def _contactable(contactable: Contactable) -> ContactableValue:
+    return ContactableValue(
+        contactable.email, contactable.sms, contactable.push, contactable.call, contactable.post
+    )
+
+
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+
+
+def moment(at: int) -> dt.datetime:
+    """Turn microseconds since the epoch into a datetime (msgspec writes it as `values.rfc3339` does)."""
+    return _EPOCH + dt.timedelta(microseconds=at)
