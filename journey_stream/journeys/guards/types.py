@@ -1,0 +1,175 @@
+"""The types of guards, and the scope in which a guard is read: who knows which name, and of what type it is.
+
+A scope belongs to its room (the language for checking, the engine for running); this module says only what a
+scope has to answer. Types are values: equal types are equal, and write themselves as people would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal, Protocol, TypeAlias
+
+Rule = Literal["unknown-name", "unknown-function", "bad-call", "wrong-type"]
+"""What kind of mistake a Problem is."""
+Scalar: TypeAlias = "bool | int | float | str"
+TypeName = Literal["bool", "int", "double", "string", "null", "list", "map", "record", "dyn"]
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """A static type. Make compound ones with `list_of`, `map_of` and `record_of`."""
+
+    name: TypeName
+    of: tuple[Type, ...] = ()
+    """`list`: its element; `map`: key and value."""
+    fields: tuple[tuple[str, Type], ...] = ()
+    """`record`: its fields, read as attributes of the object at hand."""
+
+    def __str__(self) -> str:
+        return f"{self.name}[{', '.join(map(str, self.of))}]" if self.of else self.name
+
+    @property
+    def numeric(self) -> bool:
+        return self.name in ("int", "double", "dyn")
+
+    def field_type(self, name: str) -> Type | None:
+        return dict(self.fields).get(name)
+
+
+BOOL: Final = Type("bool")
+INT: Final = Type("int")
+DOUBLE: Final = Type("double")
+STRING: Final = Type("string")
+NULL: Final = Type("null")
+DYN: Final = Type("dyn")
+
+
+def list_of(element: Type) -> Type:
+    return Type("list", (element,))
+
+
+def map_of(key: Type, value: Type) -> Type:
+    return Type("map", (key, value))
+
+
+def record_of(fields: Mapping[str, Type]) -> Type:
+    """Make the type of objects whose fields are Python attributes (a msgspec struct: a line of an order)."""
+    return Type("record", fields=tuple(fields.items()))
+
+
+_FIELD_TYPES = {
+    "string": STRING,
+    "double": DOUBLE,
+    "int": INT,
+    "bool": BOOL,
+    "time": DOUBLE,
+    "list<string>": list_of(STRING),
+    "list<double>": list_of(DOUBLE),
+    "list<map>": list_of(DYN),
+    "map": DYN,
+}
+
+
+def from_field_type(name: str) -> Type:
+    """Return the type of guards for a field type of events; a time is a double of seconds, what is odd is dyn."""
+    return _FIELD_TYPES.get(name, DYN)
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What a name stands for.
+
+    `code` is a Python expression, written by us and never taken from a definition, over `c` (state of the
+    customer), `e` (event), `t` (now, microseconds) and the names of the `env` given to `compile_expr`. It yields
+    a value of `type` (bools are bools, doubles floats), or None when it is unknown. A binding with `constant`
+    set (a parameter) needs no code.
+    """
+
+    type: Type
+    code: str = "None"
+    always: bool = False
+    """Never unknown."""
+    constant: Scalar | tuple[Scalar, ...] | None = None
+
+    @classmethod
+    def of(cls, value: Scalar | Sequence[Scalar]) -> Binding:
+        """Bind a parameter: its value is known when the guard is compiled."""
+        if isinstance(value, bool | int | float | str):
+            return cls(_type_of(value), always=True, constant=value)
+        items = tuple(value)
+        kinds = {_type_of(item) for item in items}
+        if kinds == {INT, DOUBLE}:
+            return cls(list_of(DOUBLE), always=True, constant=tuple(map(float, items)))
+        element = kinds.pop() if len(kinds) == 1 else DYN if kinds else NULL
+        return cls(list_of(element), always=True, constant=items)
+
+
+def _type_of(value: object) -> Type:
+    if isinstance(value, bool):
+        return BOOL
+    if isinstance(value, int):
+        return INT
+    return DOUBLE if isinstance(value, float) else STRING
+
+
+class Scope(Protocol):
+    """What a guard may speak of. The three kinds: bare names, members of a namespace, calls with an id."""
+
+    def lookup(self, name: str) -> Binding | None:
+        """Return what a bare name stands for here."""
+
+    def names(self) -> Sequence[str]:
+        """Return the bare names known here, for suggestions."""
+
+    def lookup_member(self, owner: str, member: str) -> Binding | None:
+        """Return what `owner.member` stands for; owner is `event`, `before`, `context`, `event.context` ..."""
+
+    def members(self, owner: str) -> Sequence[str] | None:
+        """Return the fields of a namespace, for suggestions; None if there is no such namespace here."""
+
+    def lookup_call(self, function: str, argument: str) -> Binding | None:
+        """Return what `stage("argument")`, `entries("argument")` or `oldest(argument)` stands for."""
+
+    def call_arguments(self, function: str) -> Sequence[str] | None:
+        """Return the arguments that `function` takes here; None if it is not offered here."""
+
+
+@dataclass(frozen=True, slots=True)
+class PlainScope:
+    """A scope of dictionaries: for tests, and a base for those that need no more."""
+
+    bindings: Mapping[str, Binding]
+    namespaces: Mapping[str, Mapping[str, Binding]] = field(default_factory=dict)
+    calls: Mapping[str, Mapping[str, Binding]] = field(default_factory=dict)
+
+    def lookup(self, name: str) -> Binding | None:
+        return self.bindings.get(name)
+
+    def names(self) -> Sequence[str]:
+        return list(self.bindings)
+
+    def lookup_member(self, owner: str, member: str) -> Binding | None:
+        return self.namespaces.get(owner, {}).get(member)
+
+    def members(self, owner: str) -> Sequence[str] | None:
+        fields = self.namespaces.get(owner)
+        return None if fields is None else list(fields)
+
+    def lookup_call(self, function: str, argument: str) -> Binding | None:
+        return self.calls.get(function, {}).get(argument)
+
+    def call_arguments(self, function: str) -> Sequence[str] | None:
+        known = self.calls.get(function)
+        return None if known is None else list(known)
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What is wrong with an expression that reads well. `rule` is one of a closed list."""
+
+    rule: Rule
+    message: str
+    suggestion: str
+    column: int
+    line: int = 1
