@@ -2,16 +2,17 @@
 
     encoder = Encoder(topics)                 # topics: `settings.TopicNames`, or anything with these names
     encoder.encode(record)     -> Out         # to the common topic of its sort
-    encoder.encode_all(record) -> tuple[Out]  # the same and, where configured, to topics by stage, kind or signal
+    encoder.encode_all(record) -> tuple[Out]  # also to topics by stage, kind or signal
     structured(record)         -> bytes       # one CloudEvent as a JSON line, without the line end
 
-Entering: `Transition`, `Signal`, `StageNow` or `DeadLetter` of `values`. Leaving: `Out`: the same bytes each time.
+Entering: `Transition`, `Signal`, `StageNow`, `DeadLetter` of `values`. Leaving: `Out`, always the same bytes.
 
-The value repeats what the headers say (`id`, `record_type`, `time`, `schema_version`), because sinks drop headers.
-Keys: transitions and signals the person; stages `<person>|<journey>` (a journey's id has no `|`: split at the last one), with the partition chosen
-by the person; a stage of None is the tombstone. A dead letter keeps key, value and headers as they came;
-`journey_stream_reason`, `_detail`, `_source_topic`, `_source_partition`, `_source_offset`, `_source_time` follow them
-(of headers that came twice, because a dead letter was sent in again, the last ones are ours).
+The value (`wire`) repeats headers (`id`, `record_type`, `time`, `schema_version`), because sinks drop them.
+Keys: transitions and signals the person; stages `<person>|<journey>` (a journey's id has no `|`: split at the
+last one), with the partition chosen by the person; a stage of None is the tombstone. A dead letter keeps key,
+value and headers as they came; `journey_stream_reason`, `_detail`, `_source_topic`, `_source_partition`,
+`_source_offset` and `_source_time` follow them (of headers that are there twice, because a dead letter was
+sent in again, the last are ours).
 """
 
 from __future__ import annotations
@@ -31,13 +32,21 @@ class Topics(Protocol):
     """The names that records are sent to."""
 
     @property
-    def transitions(self) -> str: ...
+    def transitions(self) -> str:
+        """Stage changes."""
+
     @property
-    def signals(self) -> str: ...
+    def signals(self) -> str:
+        """Signals."""
+
     @property
-    def stages(self) -> str: ...
+    def stages(self) -> str:
+        """The stage now."""
+
     @property
-    def dead_letters(self) -> str: ...
+    def dead_letters(self) -> str:
+        """Records that could not be used."""
+
     def transition_topic(self, *parts: str) -> str:
         """The topic of one stage (`journey, stage`) or one kind."""
 
@@ -89,7 +98,7 @@ class Encoder:
         return self._binary(record, topic, record.person.encode())
 
     def encode_all(self, record: Record | DeadLetter) -> tuple[Out, ...]:
-        """Write one record for its common topic and for the topic of its stage, kind or signal, if there is one."""
+        """Write one record for its common topic and for that of its stage, kind or signal, if any."""
         out = self.encode(record)
         topic: str | None = None
         if isinstance(record, Transition):
@@ -176,7 +185,7 @@ def dead_letter(record: DeadLetter, topic: str) -> Out:
 
 _json = msgspec.json.Encoder(order=None).encode
 Labels: TypeAlias = tuple[str, str, str | None, str | None, str | None, str | None, str | None]
-"""Sort of record, journey, stage, kind of stage, owner, signal, status: the headers that many records share."""
+"""Sort of record, journey, stage, kind of stage, owner, signal, status: what many records share."""
 
 
 def _labels(record: Record) -> Labels:

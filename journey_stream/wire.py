@@ -1,8 +1,9 @@
 """The JSON values of records out, field by field as contract §3, times as RFC 3339.
 
-Entering: `Transition`, `Signal`, `StageNow`. Leaving: the value structs, ready for `msgspec.json`. These structs are
-what the code sends and what the JSON Schemas in `schemas/records` are made from: they cannot differ.
-A signal and its cancellation share `signal_id`; `id`, which names one record, ends in `:cancelled` for the second.
+Entering: `Transition`, `Signal`, `StageNow`. Leaving: the value structs, ready for `msgspec.json`: what the
+code sends and what the JSON Schemas in `schemas/records` are made from, so that they cannot differ.
+A signal and its cancellation share `signal_id`; `id`, which names one record, ends in `:cancelled` for the
+latter.
 """
 
 from __future__ import annotations

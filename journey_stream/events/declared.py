@@ -1,7 +1,7 @@
 """A deployment's own event types: a JSON Schema in, a property struct and a check out.
 
-The struct holds the schema's top-level properties of simple types (what guards can name); the check is the whole
-schema, compiled once by the `jsonschema` library. Nothing is fetched: a `$ref` must stay inside the schema.
+The struct holds the schema's top-level properties of simple types (what guards can name); the check is the
+whole schema, compiled once by the `jsonschema` library. Nothing is fetched: a `$ref` stays inside the schema.
 """
 
 from __future__ import annotations
@@ -50,13 +50,15 @@ def compile_declared(declared: DeclaredType) -> tuple[type[msgspec.Struct], Vali
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
         for pattern in _keyword(schema, "pattern"):
-            re.compile(str(pattern))
+            if isinstance(pattern, str):
+                re.compile(pattern)
         for patterns in _keyword(schema, "patternProperties"):
             for pattern in patterns if isinstance(patterns, dict) else ():
                 re.compile(pattern)
         resolver = Registry().resolver_with_root(DRAFT202012.create_resource(schema))
         for reference in (*_keyword(schema, "$ref"), *_keyword(schema, "$dynamicRef")):
-            resolver.lookup(str(reference))
+            if isinstance(reference, str):
+                resolver.lookup(reference)
     except jsonschema.exceptions.SchemaError as error:
         raise SettingsError(_unusable(name, f"{error.json_path}: {error.message}")) from error
     except re.error as error:
@@ -128,14 +130,10 @@ def _hint(spec: object) -> Any:
 
 
 def _keyword(schema: object, keyword: str) -> Iterator[object]:
-    """Find a keyword's values anywhere in a schema (a property of that name is looked at too; no harm)."""
+    """Find a keyword's values anywhere in a schema (or a property of that name)."""
     if isinstance(schema, dict):
-        if (
-            keyword in schema
-            and not isinstance(schema[keyword], dict | bool)
-            or keyword == "patternProperties"
-        ):
-            yield schema.get(keyword)
+        if keyword in schema:
+            yield schema[keyword]
         for value in schema.values():
             yield from _keyword(value, keyword)
     elif isinstance(schema, list):

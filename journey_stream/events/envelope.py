@@ -41,6 +41,9 @@ class Context(Properties):
     test: bool | None = None
 
 
+_NULL = msgspec.Raw(b"null")
+
+
 class Envelope(msgspec.Struct, gc=False):
     """An event on the wire; `properties` wait, as they came, for the type that reads them."""
 
@@ -50,5 +53,5 @@ class Envelope(msgspec.Struct, gc=False):
     customer_id: Id | None = None
     anonymous_id: Id | None = None
     account_id: Id | None = None
-    properties: msgspec.Raw = msgspec.Raw(b"null")
+    properties: msgspec.Raw = msgspec.field(default_factory=lambda: _NULL)
     context: Context | None = None

@@ -73,6 +73,29 @@ def dec_hook(kind: type, value: object) -> float:
     return moment.timestamp()
 
 
+MAX_DEPTH = 16
+"""How deeply a free-form map may be nested: it is kept in state, and has to be written again."""
+
+
+def tame(free: dict[str, Any] | list[Any], depth: int = MAX_DEPTH) -> bool:
+    """Turn the integers of a free-form map into floats, in place; False: too deep, or too large a number.
+
+    All numbers of properties are doubles; an integer of a thousand digits could not be written to state.
+    """
+    if depth == 0:
+        return False
+    items: Any = free.items() if isinstance(free, dict) else enumerate(free)
+    for key, value in items:
+        if type(value) is int:
+            try:
+                free[key] = float(value)
+            except OverflowError:
+                return False
+        elif isinstance(value, dict | list) and not tame(value, depth - 1):
+            return False
+    return True
+
+
 def attribute_name(name: str) -> str:
     """The attribute that holds the property `name`: the same, but `from_` for `from`."""
     return name + "_" if keyword.iskeyword(name) else name

@@ -1,7 +1,7 @@
 """Why a value cannot be read as an event: the slow second look, taken only after the first one failed.
 
-In: bytes and the vocabulary. Out: the `Rejection`, always the same for the same bytes: checks go from the outside in
-(JSON, event_id, type, occurred_at, ids, context, properties), the first that fails is the reason.
+In: bytes and the vocabulary. Out: the `Rejection`, always the same for the same bytes: checks go from the
+outside in (JSON, event_id, type, occurred_at, ids, context, properties), the first that fails is the reason.
 """
 
 from __future__ import annotations
@@ -31,9 +31,9 @@ def explain(value: bytes, vocabulary: Vocabulary) -> Rejection:
         return Rejection("not_json", "nested too deeply to be read")
     except UnicodeDecodeError as error:
         return Rejection("not_json", f"not UTF-8: {error.reason} at byte {error.start}")
-    except msgspec.ValidationError as error:
-        return _wrong("", error)
-    except msgspec.MsgspecError as error:
+    except msgspec.ValidationError:
+        return Rejection("wrong_type", "a number is out of range")
+    except (msgspec.MsgspecError, ValueError) as error:
         return Rejection("not_json", _cut(str(error)))
     if not isinstance(found, dict):
         return Rejection("wrong_type", f"expected a JSON object; got {_name(found)}")
@@ -51,7 +51,7 @@ def refuse_properties(raw: bytes, validate: Validate) -> Rejection | None:
         properties = msgspec.json.decode(raw)
     except RecursionError:
         return Rejection("not_json", "nested too deeply to be read")
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, ValueError) as error:
         return _wrong("properties", error)
     return validate({} if properties is None else properties)
 
