@@ -20,8 +20,8 @@ from journey_stream.values import DAY, MINUTE, SECOND
 CAST: dict[str, Scene] = {**LIVES, **CYCLES}
 """Name (the customer id is `cast-<name>`) and script."""
 
-_OWN = ("order_id", "ticket_id", "cart_id", "checkout_id", "message_id", "quote_id", "response_id", "review_id",
-        "signal_id", "referral_id", "subscription_id")  # fmt: skip
+_OWN = ("order_id", "ticket_id", "cart_id", "checkout_id", "message_id", "quote_id", "response_id",
+        "review_id", "signal_id", "referral_id", "subscription_id")  # fmt: skip
 OPENING = 8 * 60 * MINUTE
 """Scripts begin at eight in the morning of the first day."""
 

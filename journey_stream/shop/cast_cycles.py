@@ -24,8 +24,10 @@ from journey_stream.shop.scripts import (
 )
 
 
-def tour(day: float, order: str, product: str = "p-050", *, needs: str = "product_added_to_wishlist") -> Scene:
-    """The eight steps of one need: need, search, choice, purchase, discovery, usage, recommendation, referral."""
+def tour(
+    day: float, order: str, product: str = "p-050", *, needs: str = "product_added_to_wishlist"
+) -> Scene:
+    """The eight steps of one need, from the wish to the referral."""
     return scene(
         step(day, needs, product_id=product),
         step(day + 1, "products_searched", query="something"),

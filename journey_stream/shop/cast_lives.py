@@ -139,9 +139,9 @@ LIVES: dict[str, Scene] = {
     "content-critic": scene(landing(0), buys(1, "o1"), review(12, 2, comment="Too expensive for what it is")),
     # brand: welcome, engagement, recommendation
     "welcomed": scene(
-        landing(0, "social", "instagram"), buys(1, "o1"), mails(1.1, 2, 4, 8, campaign="welcome", clicked=True),
-        step(10, "loyalty_joined", program="Bean Club"), uses(12, 14, 16, 18),
-        step(30, "referral_sent"), nps(31, 10),
+        landing(0, "social", "instagram"), buys(1, "o1"),
+        mails(1.1, 2, 4, 8, campaign="welcome", clicked=True), step(10, "loyalty_joined", program="Bean Club"),
+        uses(12, 14, 16, 18), step(30, "referral_sent"), nps(31, 10),
     ),
     "welcome-ignored": scene(landing(0), buys(1, "o1"), mails(1.1, 2, 4, 8, campaign="welcome")),
     "dormant-user": scene(
@@ -182,8 +182,8 @@ LIVES: dict[str, Scene] = {
     ),
     # relationship: doubt, the way back, and the ways out
     "detractor-regained": scene(
-        core(), nps(60, 2, "Nobody answers"), ticket(62, "t1", "complaint", solved=1.0, rated="good"), nps(70, 10),
-        buys(75, "o5"),
+        core(), nps(60, 2, "Nobody answers"), ticket(62, "t1", "complaint", solved=1.0, rated="good"),
+        nps(70, 10), buys(75, "o5"),
     ),
     "unsolved-complaint": scene(
         core(), ticket(60, "t1", "complaint", "high", replied=None, solved=None),
@@ -195,7 +195,9 @@ LIVES: dict[str, Scene] = {
         landing(0), buys(1, "o1"), buys(20, "o2"),
         step(60, "profile_changed", attribute="country", **{"from": "FR"}, to="BR", in_target=False),
     ),
-    "won-back": scene(landing(0), buys(1, "o1"), mails(300, campaign="we-miss-you", clicked=True), buys(330, "o2")),
+    "won-back": scene(
+        landing(0), buys(1, "o1"), mails(300, campaign="we-miss-you", clicked=True), buys(330, "o2"),
+    ),
     "long-gone": scene(landing(0), buys(1, "o1"), uses(10)),
     "message-due": scene(landing(0), buys(1, "o1"), buys(34, "o2")),
     "quote-signed": scene(
@@ -265,7 +267,9 @@ LIVES: dict[str, Scene] = {
         ticket(65, "t2", "problem", "normal", solved=0.4, reopened=2.0, rated="bad"), handled(70),
         buys(75, "o5"),
     ),
-    "core-small-error": scene(core(), ticket(50, "t1", "problem", "low", solved=0.2, rated="good"), buys(70, "o5")),
+    "core-small-error": scene(
+        core(), ticket(50, "t1", "problem", "low", solved=0.2, rated="good"), buys(70, "o5"),
+    ),
     "special": scene(core(0, 6), *(buys(40 + 15 * n, f"x{n}", "p-002") for n in range(8)), nps(100, 10)),
     "explorer": scene(
         landing(0), step(0.01, "products_searched", query="grinder"),

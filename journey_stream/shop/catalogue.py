@@ -106,7 +106,13 @@ QUERIES = (
     "quiet grinder",
 )
 
-GOOD_WORDS = ("Lovely taste", "Fast and friendly", "Just as described", "My mornings are saved", "Great value")
+GOOD_WORDS = (
+    "Lovely taste",
+    "Fast and friendly",
+    "Just as described",
+    "My mornings are saved",
+    "Great value",
+)
 PLAIN_WORDS = ("It is fine", "As expected", "Does its job")
 BAD_WORDS = (
     "Arrived late",

@@ -1,9 +1,9 @@
 """Carry the records of the shop to Kafka.
 
 Enters: records, the topic of each source, client options (`kafka.security.client_options`). Leaves: how many
-records each topic took. Strategy: an idempotent producer that packs batches itself; a bounded number of sends is
-under way at a time, the first failed one stops the feed loudly. Records get the broker's wall time, not the
-simulated one: a topic's retention must not delete a simulated past.
+records each topic took. Strategy: an idempotent producer that packs batches itself; a bounded number of sends
+is under way at a time, the first failed one stops the feed loudly. Records get the broker's wall time, not
+the simulated one: a topic's retention must not delete a simulated past.
 """
 
 from __future__ import annotations

@@ -75,7 +75,9 @@ def order(
         return
     late = draw() < 0.12
     early = -int(draw() * 40) * HOUR
-    delivered = promised + (int((0.5 + draw() * 7) * 24) * HOUR if late else early) + int(draw() * 3600) * SECOND
+    delivered = (
+        promised + (int((0.5 + draw() * 7) * 24) * HOUR if late else early) + int(draw() * 3600) * SECOND
+    )
     emit(who, delivered, "order_delivered", {"order_id": order_id, "promised_at": properties["promised_at"]},
          {"country": who.base["country"]})  # fmt: skip
     after_delivery(world, who, delivered, order_id, properties["total"], late=late)

@@ -94,4 +94,3 @@ KINDS: dict[str, tuple[Reason, Callable[[int, int], bytes | None]]] = {
     "deep": ("not_json", _deep),
 }
 """Every kind: the reason that its records must get, and how the n-th is made for a time."""
-

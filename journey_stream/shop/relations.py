@@ -15,7 +15,7 @@ from journey_stream.shop.personas import Person
 from journey_stream.shop.world import Act, World
 from journey_stream.values import DAY, HOUR, MINUTE, SECOND
 
-NEWSLETTER_DAYS = 40
+NEWSLETTER_DAYS = 50
 
 
 def message(
@@ -206,7 +206,9 @@ def refer(world: World, who: Person, at: int) -> None:
 
 def referral_converted(world: World, who: Person, at: int) -> None:
     """A newcomer says who sent them."""
-    world.emit(who, at, "referral_converted", {"referrer_id": who.referred_by}, {"channel": "web", **who.base})
+    world.emit(
+        who, at, "referral_converted", {"referrer_id": who.referred_by}, {"channel": "web", **who.base}
+    )
 
 
 def win_back(world: World, who: Person, day: int, visit: Act) -> None:

@@ -78,9 +78,7 @@ def checkout(day: float, name: str, value: float = 50.0) -> Scene:
 
 def failed(day: float, name: str, reason: str, source: str) -> Step:
     """A checkout fails, for a reason that somebody tells."""
-    return step(
-        day, "checkout_failed", checkout_id=name, step="payment", reason=reason, reason_source=source
-    )
+    return step(day, "checkout_failed", checkout_id=name, step="payment", reason=reason, reason_source=source)
 
 
 def buys(
@@ -92,9 +90,19 @@ def buys(
     total = round(line["price"] * quantity, 2)
     steps = [
         step(
-            day, "order_completed", order_id=order, total=total, revenue=total, shipping=0.0, tax=0.0,
-            discount=0.0, currency="EUR", promised_at_day=day + promised, products=[line], **extra,
-        )  # fmt: skip
+            day,
+            "order_completed",
+            order_id=order,
+            total=total,
+            revenue=total,
+            shipping=0.0,
+            tax=0.0,
+            discount=0.0,
+            currency="EUR",
+            promised_at_day=day + promised,
+            products=[line],
+            **extra,
+        )
     ]
     if delivered is not None:
         steps.append(Step(day + delivered, "order_delivered", {"order_id": order}, {}))
@@ -137,8 +145,16 @@ def ticket(
     """A ticket and its fate; the times are days after its creation, None means it never happens."""
     about = {"order_id": order} if order else {}
     steps = [
-        step(day, "ticket_created", channel, ticket_id=name, kind=kind, priority=priority,
-             subject="cast", **about)  # fmt: skip
+        step(
+            day,
+            "ticket_created",
+            channel,
+            ticket_id=name,
+            kind=kind,
+            priority=priority,
+            subject="cast",
+            **about,
+        )
     ]
     end = day
     if replied is not None:

@@ -63,7 +63,9 @@ def trouble(world: World, who: Person, at: int, order_id: str, *, late: bool) ->
     emit(who, replied + MINUTE, "ticket_status_changed",
          {"ticket_id": ticket, "status": "pending", "previous_status": "new"}, context)  # fmt: skip
     if draw() < 0.3:
-        emit(who, replied + 50 * MINUTE, "ticket_replied", {"ticket_id": ticket, "author": "customer"}, context)
+        emit(
+            who, replied + 50 * MINUTE, "ticket_replied", {"ticket_id": ticket, "author": "customer"}, context
+        )
     fast = fate < 0.5
     solved = replied + (int(1 + draw() * 24) * HOUR if fast else int(3 + draw() * 9) * DAY)
     emit(who, solved, "ticket_solved", {"ticket_id": ticket}, context)

@@ -109,8 +109,9 @@ def _session(world: World, who: Person, day: int, at: int) -> None:
         at = _read(world, who, at, context)
     if draw() < persona.help:
         at = _help(world, who, at, context)
-    wants = persona.cart * (1.3 if who.cart is not None else 1.0)
-    if draw() < wants or who.cart is not None:
+    if who.cart is not None and draw() < 0.5:
+        who.cart = None
+    if who.cart is not None or draw() < persona.cart:
         at, basket = _look(world, who, at, context, 1)
         at = _cart(world, who, day, at, context, who.cart or basket)
     elif draw() < 0.8:
@@ -290,7 +291,9 @@ def _checkout(
         emit(who, at, "checkout_step_completed",
              {"checkout_id": checkout, "step": step}, context)  # fmt: skip
     at += 3 * SECOND
-    orders.order(world, who, day, at, context, basket, order_id=order_id, checkout_id=checkout, cart_id=cart_id)
+    orders.order(
+        world, who, day, at, context, basket, order_id=order_id, checkout_id=checkout, cart_id=cart_id
+    )
     return at + 5 * SECOND
 
 
@@ -298,12 +301,13 @@ def _leave_checkout(
     world: World, who: Person, at: int, context: dict[str, Any], basket: list[Product], cart_id: str
 ) -> int:
     """Begin a checkout and break it off: the reason is observed, stated, or left to be inferred."""
-    draw, emit = world.random, world.emit
+    emit = world.emit
     checkout = f"co-{world.number('checkout'):07d}"
     reason, where, source = world.pick(_REASONS)
     value = round(sum(p["price"] for p in basket), 2)
     emit(who, at, "checkout_started",
-         {"checkout_id": checkout, "cart_id": cart_id, "value": value, "currency": "EUR"}, context)  # fmt: skip
+         {"checkout_id": checkout, "cart_id": cart_id, "value": value, "currency": "EUR"},
+         context)  # fmt: skip
     for step in STEPS:
         at += _pause(world)
         emit(who, at, "checkout_step_viewed",

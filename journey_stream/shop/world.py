@@ -29,8 +29,11 @@ _MINUTES = tuple(f"{m // 60:02d}:{m % 60:02d}:" for m in range(1440))
 _SECONDS = tuple(f"{s:02d}Z" for s in range(60))
 _WEEK = (0.9, 0.85, 0.9, 0.95, 1.05, 1.25, 1.3)
 _YEAR = (1.15, 0.85, 0.85, 0.9, 0.9, 0.9, 0.8, 0.75, 0.95, 1.0, 1.5, 1.7)
-_HOURS = (0, 6, 7, 7, 8, 8, 9, 9, 10, 10, 11, 12, 12, 12, 13, 13, 14, 15, 16, 17, 17, 18, 18, 19, 19, 19)
-_HOURS += (20, 20, 20, 20, 20, 21, 21, 21, 21, 22, 22, 23)
+_HOURS = tuple(
+    hour
+    for hour, weight in enumerate((1, 0, 0, 0, 0, 0, 1, 2, 2, 2, 2, 1, 3, 2, 1, 1, 1, 2, 2, 3, 5, 4, 2, 1))
+    for _ in range(weight)
+)  # fmt: skip
 
 
 class World:
