@@ -2,9 +2,9 @@
 
     build() -> {"events/order_completed.schema.json": text, ..., "asyncapi.yaml": text}
 
-In: a vocabulary (the built-in one unless told). Out: relative path and text of each file, in one order, the same
-bytes each time. Writing them, and comparing them with what is there, is the command line's (`schema`) and the drift
-test's job.
+In: a vocabulary (the built-in one unless told). Out: relative path and text of each file, in one order, the
+same bytes each time. Writing them, and comparing them with what is there, is the job of the command line
+(`schema`) and of the drift test.
 """
 
 from __future__ import annotations

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from journey_stream.events.envelope import WireTime
 from journey_stream.values import (
     Cause,
     Consent,
@@ -35,7 +36,7 @@ class CauseValue(msgspec.Struct, gc=False):
 
     event_id: str | None
     type: str
-    occurred_at: dt.datetime
+    occurred_at: WireTime
 
 
 class ContactableValue(msgspec.Struct, gc=False):
@@ -53,7 +54,7 @@ class TransitionValue(msgspec.Struct, gc=False):
 
     id: str
     record_type: Literal["transition"]
-    time: dt.datetime
+    time: WireTime
     schema_version: Literal[1]
     transition_id: str
     journey: str
@@ -71,9 +72,9 @@ class TransitionValue(msgspec.Struct, gc=False):
     owner: str | None
     trigger: Trigger
     cause: CauseValue
-    occurred_at: dt.datetime
-    decided_at: dt.datetime
-    entered_from_at: dt.datetime | None
+    occurred_at: WireTime
+    decided_at: WireTime
+    entered_from_at: WireTime | None
     dwell_s: float | None
     sequence: int
     first_entry: bool
@@ -98,7 +99,7 @@ class SignalValue(msgspec.Struct, gc=False):
 
     id: str
     record_type: Literal["signal"]
-    time: dt.datetime
+    time: WireTime
     schema_version: Literal[1]
     signal_id: str
     signal: str
@@ -114,9 +115,9 @@ class SignalValue(msgspec.Struct, gc=False):
     rule: str
     reason: str | None
     cause: CauseValue
-    occurred_at: dt.datetime
-    decided_at: dt.datetime
-    valid_until: dt.datetime | None
+    occurred_at: WireTime
+    decided_at: WireTime
+    valid_until: WireTime | None
     sequence: int
     payload: dict[str, Any]
     attributes: dict[str, Any]
@@ -136,7 +137,7 @@ class StageValue(msgspec.Struct, gc=False):
 
     id: str
     record_type: Literal["stage"]
-    time: dt.datetime
+    time: WireTime
     schema_version: Literal[1]
     journey: str
     version: int
@@ -146,7 +147,7 @@ class StageValue(msgspec.Struct, gc=False):
     stage: str
     kind: Kind
     owner: str | None
-    entered_at: dt.datetime
+    entered_at: WireTime
     sequence: int
     transition_id: str | None
     attributes: dict[str, Any]

@@ -1,6 +1,6 @@
 """The AsyncAPI 3.0 document of the topics: who writes what, with which key, headers and schema.
 
-In: a vocabulary and the topic prefix. Out: the document as a dict; payloads refer to the schema files beside it.
+In: a vocabulary and the topic prefix. Out: the document as a dict; payloads refer to the files beside it.
 Addresses are those of the default configuration; another prefix or list of sources moves them.
 """
 
