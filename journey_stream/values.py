@@ -142,6 +142,8 @@ class Transition(msgspec.Struct, gc=False, kw_only=True):
     replay: bool
     person: str = ""
     """The key of the record; not part of the value."""
+    approximate: tuple[str, ...] = ()
+    """Which of `attributes` a limit made approximate (its oldest entries are merged)."""
     corrects: str | None = None
     replaced_by: str | None = None
     stage_now: str | None = None
@@ -179,6 +181,8 @@ class Signal(msgspec.Struct, gc=False, kw_only=True):
     test: bool
     replay: bool
     person: str = ""
+    approximate: tuple[str, ...] = ()
+    """Which of `attributes` a limit made approximate (its oldest entries are merged)."""
     corrects: str | None = None
 
 
