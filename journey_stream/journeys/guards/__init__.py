@@ -4,8 +4,21 @@
     type, problems = check(expression, scope)       # findings, nothing raised
     guard = compile_expr(expression, scope, env)    # guard(c, e, t) -> value, or None when unknown
 
-`parse.py` reads (scan.py cuts the words), `check.py` types, `compile.py` writes Python, `runtime.py` is called by
-what it wrote. `types.py` says what a scope is. docs/guards.md tells authors, and where we differ from CEL.
+The rooms, in order: `scan.py` (words) and `parse.py` (tree: `nodes.py`), `check.py` and `check_calls.py` (types,
+mistakes), `compile.py` (`emit.py` and `operations.py` write Python), `runtime.py` (what compiled guards call).
+`types.py` says what types and scopes are. docs/guards.md tells authors what there is.
+
+Where we differ from CEL, on purpose:
+
+- What CEL calls an error (unset name, division by zero, missing key, overflow) is one thing: *unknown*, None.
+  `&&`, `||`, `all` and `exists` absorb it as CEL absorbs errors. A double divided by zero is unknown, not infinite.
+- `has(x)` also asks for a bare name; `null` is the unknown value, and comparing with it is a mistake.
+- An int beside a double is promoted, also in lists and `?:`; CEL's checker refuses.
+- `max` and `min` leave unknown operands out. `abs ceil floor round` stand without `math.`.
+- Durations (`120d`, `1d12h`) are numbers of seconds.
+- int("...") and double("...") take decimal numbers without spaces, and no `inf`, `nan` or hexadecimal.
+- Not offered: bytes, uints, timestamps, messages, `matches`, `type`, `dyn`, names that start with a dot.
+- Bounded: 4,000 characters, 50 levels, 2 macros inside each other.
 """
 
 from journey_stream.journeys.guards.check import check

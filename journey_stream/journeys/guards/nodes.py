@@ -1,4 +1,4 @@
-"""The small frozen tree that every guard becomes: what the parser writes, the checker types, the compiler reads.
+"""The small frozen tree that every guard becomes: the parser writes it, checker and compiler read it.
 
 `at` is the place of a node in the text its author wrote (0-based offset, durations unfolded). It does not
 take part in equality: two guards that say the same are equal wherever they stand.
@@ -30,12 +30,16 @@ class Literal:
 
 @dataclass(frozen=True, slots=True)
 class Name:
+    """A bare name, or the variable of a macro."""
+
     name: str
     at: int = _place()
 
 
 @dataclass(frozen=True, slots=True)
 class Select:
+    """`target.field`."""
+
     target: Node
     field: str
     at: int = _place()
@@ -43,6 +47,8 @@ class Select:
 
 @dataclass(frozen=True, slots=True)
 class Index:
+    """`target[key]`."""
+
     target: Node
     key: Node
     at: int = _place()
@@ -60,6 +66,8 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Unary:
+    """`!x` or `-x`."""
+
     op: OneOf["!", "-"]
     operand: Node
     at: int = _place()
@@ -67,6 +75,8 @@ class Unary:
 
 @dataclass(frozen=True, slots=True)
 class Binary:
+    """`left op right`."""
+
     op: BinaryOp
     left: Node
     right: Node
@@ -84,6 +94,8 @@ class Logic:
 
 @dataclass(frozen=True, slots=True)
 class Ternary:
+    """`condition ? then : otherwise`."""
+
     condition: Node
     then: Node
     otherwise: Node
@@ -92,12 +104,16 @@ class Ternary:
 
 @dataclass(frozen=True, slots=True)
 class ListLit:
+    """`[a, b]`."""
+
     items: tuple[Node, ...]
     at: int = _place()
 
 
 @dataclass(frozen=True, slots=True)
 class MapLit:
+    """`{"a": 1}`."""
+
     entries: tuple[tuple[Node, Node], ...]
     at: int = _place()
 
@@ -183,7 +199,7 @@ def walk(node: Node) -> Iterator[Node]:
         yield from walk(child)
 
 
-def to_text(node: Node) -> str:
+def to_text(node: Node) -> str:  # noqa: C901 - a case for each kind of node
     """Write the node as CEL again, with every operation in parentheses: one text for one meaning."""
     match node:
         case Literal(value, kind):

@@ -1,4 +1,4 @@
-"""Text to tree: what a marketer wrote becomes an `Expression`, or one GuardSyntaxError that says where and why.
+"""Text to tree: what a marketer wrote becomes an `Expression`, or a GuardSyntaxError: where, why, what now.
 
 Three steps. The scanner (`scan.py`) cuts the text into words: it folds durations to seconds, decodes strings
 and keeps a map of places. A kept CEL grammar (celpy's, on lark) reads the words: strings reach it as numbered
@@ -15,7 +15,16 @@ from typing import Any, cast, get_args
 
 from journey_stream.journeys.guards import nodes
 from journey_stream.journeys.guards.nodes import Node
-from journey_stream.journeys.guards.scan import INT_MAX, INT_MIN, GuardSyntaxError, Scanned, place, scan
+from journey_stream.journeys.guards.scan import (
+    INT_MAX,
+    INT_MIN,
+    GuardSyntaxError,
+    Scanned,
+    place,
+    refusal,
+    scan,
+    too_deep,
+)
 
 MAX_TEXT = 4_000
 """Characters in one expression."""
@@ -119,15 +128,13 @@ def parse(text: str) -> Expression:
         GuardSyntaxError: with line, column and a way out; nothing else, whatever the text.
     """
     if len(text) > MAX_TEXT:
-        raise GuardSyntaxError(
-            f"the expression has {len(text)} characters, at most {MAX_TEXT} are read",
-            help="move parts of it into attributes with `value:`",
-        )
+        message = f"the expression has {len(text)} characters, at most {MAX_TEXT} are read"
+        raise GuardSyntaxError(message, help="move parts of it into attributes with `value:`")
     scanned = scan(text, MAX_DEPTH)
     try:
         root = _Converter(scanned).node(_tree(scanned), 0, 0)
     except RecursionError:
-        raise _too_deep(scanned, 0) from None
+        raise too_deep(text, 0, MAX_DEPTH) from None
     return Expression(root, text)
 
 
@@ -156,16 +163,11 @@ def _unexpected(scanned: Scanned, cause: Any) -> GuardSyntaxError:
     if token is None or token.type == "$END" or start is None:
         if not scanned.folded.strip():
             return GuardSyntaxError("the expression is empty", help="write a condition, or leave the key out")
-        return GuardSyntaxError(
-            "the expression ends too early",
-            *place(scanned.text, len(scanned.text)),
-            help="something is missing after the last word: an operand, or a closing bracket",
-        )
+        way_out = "something is missing after the last word: an operand, or a closing bracket"
+        return refusal(scanned.text, len(scanned.text), "the expression ends too early", way_out)
     at = scanned.origin(start)
     word = scanned.word(start)
-    return GuardSyntaxError(
-        f"{word} is not expected here", *place(scanned.text, at), help=_hint(scanned, at, word)
-    )
+    return refusal(scanned.text, at, f"{word} is not expected here", _hint(scanned, at, word))
 
 
 def _hint(scanned: Scanned, at: int, word: str) -> str:
@@ -178,29 +180,22 @@ def _hint(scanned: Scanned, at: int, word: str) -> str:
     return "an operator (&&, ||, ==, <, +, ...) is missing, or a word too many"
 
 
-def _too_deep(scanned: Scanned, start: int) -> GuardSyntaxError:
-    return GuardSyntaxError(
-        f"the expression is nested more than {MAX_DEPTH} levels deep",
-        *place(scanned.text, scanned.origin(start)),
-        help="move parts of it into attributes with `value:`",
-    )
-
-
 class _Converter:
-    """Lark's tree to nodes; `depth` counts levels of ours, `macros` the macros around."""
+    """Lark's tree to nodes."""
 
     def __init__(self, scanned: Scanned) -> None:
         self.scanned = scanned
 
-    def refuse(self, tree: Any, message: str, way_out: str) -> GuardSyntaxError:
+    def _refuse(self, tree: Any, message: str, way_out: str) -> GuardSyntaxError:
         at = self.scanned.origin(_start(tree))
-        return GuardSyntaxError(message, *place(self.scanned.text, at), help=way_out)
+        return refusal(self.scanned.text, at, message, way_out)
 
-    def node(self, tree: Any, depth: int, macros: int) -> Node:
+    def node(self, tree: Any, depth: int, macros: int) -> Node:  # noqa: C901 - a case for each rule
+        """Convert a tree; `depth` counts our levels, `macros` those around it."""
         while len(tree.children) == 1 and tree.data in _WRAPPERS:
             tree = tree.children[0]
         if depth > MAX_DEPTH:
-            raise _too_deep(self.scanned, _start(tree))
+            raise too_deep(self.scanned.text, self.scanned.origin(_start(tree)), MAX_DEPTH)
         at = self.scanned.origin(_start(tree))
         parts = tree.children
 
@@ -220,7 +215,7 @@ class _Converter:
             case "unary":
                 return nodes.Unary("!" if parts[0].data == "unary_not" else "-", down(parts[1]), at=at)
             case "ident":
-                return nodes.Name(self.identifier(tree, str(parts[0])), at=at)
+                return nodes.Name(self._identifier(tree, str(parts[0])), at=at)
             case "member_dot":
                 return nodes.Select(down(parts[0]), str(parts[1]), at=at)
             case "member_index":
@@ -228,26 +223,26 @@ class _Converter:
             case "ident_arg":
                 return nodes.Call(str(parts[0]), tuple(map(down, _listed(parts[1:]))), at=at)
             case "member_dot_arg":
-                return self.method(tree, at, depth, macros)
+                return self._method(tree, at, depth, macros)
             case "list_lit":
                 return nodes.ListLit(tuple(map(down, _listed(parts))), at=at)
             case "map_lit":
                 values = list(map(down, parts[0].children)) if parts else []
                 return nodes.MapLit(tuple(zip(values[::2], values[1::2], strict=True)), at=at)
             case "literal":
-                return self.literal(tree, parts[0], at)
+                return self._literal(tree, parts[0], at)
             case "member_object":
-                raise self.refuse(tree, "objects are not built here", 'a map is written {"key": value}')
+                raise self._refuse(tree, "objects are not built here", 'a map is written {"key": value}')
             case _:  # dot_ident, dot_ident_arg
-                raise self.refuse(tree, "a name cannot start with a dot", "leave the dot out")
+                raise self._refuse(tree, "a name cannot start with a dot", "leave the dot out")
 
-    def identifier(self, tree: Any, name: str) -> str:
+    def _identifier(self, tree: Any, name: str) -> str:
         if name in _RESERVED:
             way_out = "give the attribute or parameter another name; a property is read as event." + name
-            raise self.refuse(tree, f"`{name}` is a reserved word of CEL", way_out)
+            raise self._refuse(tree, f"`{name}` is a reserved word of CEL", way_out)
         return name
 
-    def method(self, tree: Any, at: int, depth: int, macros: int) -> Node:
+    def _method(self, tree: Any, at: int, depth: int, macros: int) -> Node:
         target, name, arguments = tree.children[0], str(tree.children[1]), _listed(tree.children[2:])
         if name not in _MACROS:
             below = (self.node(argument, depth + 1, macros) for argument in arguments)
@@ -256,13 +251,13 @@ class _Converter:
             f"write {name}(item, condition of item)" if name != "map" else "write map(item, value of item)"
         )
         if len(arguments) != 2 and not (name == "map" and len(arguments) == 3):
-            raise self.refuse(tree, f"{name}() takes a variable and an expression of it", usage)
+            raise self._refuse(tree, f"{name}() takes a variable and an expression of it", usage)
         variable = self.node(arguments[0], depth + 1, macros)
         if not isinstance(variable, nodes.Name):
-            raise self.refuse(arguments[0], f"the first argument of {name}() is a name for the item", usage)
+            raise self._refuse(arguments[0], f"the first argument of {name}() is a name for the item", usage)
         if macros == MAX_MACROS:
             message = f"more than {MAX_MACROS} of all, exists, exists_one, filter, map inside each other"
-            raise self.refuse(tree, message, "split the expression into attributes with `value:`")
+            raise self._refuse(tree, message, "split the expression into attributes with `value:`")
         inner = [self.node(argument, depth + 1, macros + 1) for argument in arguments[1:]]
         return nodes.Macro(
             cast(nodes.MacroKind, name),
@@ -273,7 +268,7 @@ class _Converter:
             at=at,
         )
 
-    def literal(self, tree: Any, token: Any, at: int) -> nodes.Literal:
+    def _literal(self, tree: Any, token: Any, at: int) -> nodes.Literal:
         text = str(token)
         match token.type:
             case "STRING_LIT":
@@ -285,14 +280,14 @@ class _Converter:
             case "INT_LIT":
                 value = int(text, 16 if "x" in text.lower() else 10)
                 if not INT_MIN <= value <= INT_MAX:
-                    raise self.refuse(
+                    raise self._refuse(
                         tree, "the number does not fit into 64 bits", "write it with a point: 1.0"
                     )
                 return nodes.Literal(value, "int", at=at)
             case _:
                 number = float(text)
                 if abs(number) == float("inf"):
-                    raise self.refuse(tree, "the number is too large", "the largest is about 1.79e308")
+                    raise self._refuse(tree, "the number is too large", "the largest is about 1.79e308")
                 return nodes.Literal(number, "double", at=at)
 
 

@@ -22,30 +22,37 @@ ARITHMETIC: dict[str, ast.operator] = {"+": ast.Add(), "-": ast.Sub(), "*": ast.
 
 
 def load(name: str) -> ast.Name:
+    """Write a name that is read."""
     return ast.Name(name, ast.Load())
 
 
 def constant(value: Any) -> ast.Constant:
+    """Write a constant."""
     return ast.Constant(value)
 
 
 def walrus(name: str, value: ast.expr) -> ast.NamedExpr:
+    """Write `(name := value)`."""
     return ast.NamedExpr(ast.Name(name, ast.Store()), value)
 
 
 def attribute(value: ast.expr, name: str) -> ast.Attribute:
+    """Write `value.name`."""
     return ast.Attribute(value, name, ast.Load())
 
 
 def call(function: str | ast.expr, *arguments: ast.expr) -> ast.Call:
+    """Write `function(arguments)`."""
     return ast.Call(load(function) if isinstance(function, str) else function, list(arguments), [])
 
 
 def compare(op: str, left: ast.expr, right: ast.expr) -> ast.Compare:
+    """Write `left op right`."""
     return ast.Compare(left, [COMPARISONS[op]()], [right])
 
 
 def is_none(value: ast.expr) -> ast.Compare:
+    """Write `value is None`."""
     return ast.Compare(value, [ast.Is()], [constant(None)])
 
 
@@ -57,8 +64,10 @@ def negate(value: ast.expr) -> ast.expr:
 
 
 def any_of(tests: Sequence[ast.expr]) -> ast.expr:
+    """Write `a or b or c`."""
     return tests[0] if len(tests) == 1 else ast.BoolOp(ast.Or(), list(tests))
 
 
 def either(test: ast.expr, then: ast.expr, otherwise: ast.expr) -> ast.IfExp:
+    """Write `then if test else otherwise`."""
     return ast.IfExp(test, then, otherwise)

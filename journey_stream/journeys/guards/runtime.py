@@ -1,4 +1,4 @@
-"""What compiled guards call where one line of Python does not say it: CEL's arithmetic, macros, dynamic values.
+"""What compiled guards call where an operator of Python does not do: arithmetic, macros, dynamic values.
 
 Every function is total: it takes values (never unknown ones, unless it says so) and returns a value, or None
 where CEL reports an error (overflow, division by zero, a missing key, values of the wrong kind).
@@ -38,20 +38,26 @@ def remainder(left: int, right: int) -> int | None:
 
 
 def divide(left: float, right: float) -> float | None:
+    """Divide doubles; by zero is unknown."""
     return None if right == 0 else left / right
 
 
-def largest(*operands: Any) -> Any:
-    """Return the largest of the known operands; None if none is."""
-    return max((each for each in operands if each is not None), default=None)
+def larger(left: Any, right: Any) -> Any:
+    """Return the larger of two, either of which may be unknown: then the other."""
+    if left is None or (right is not None and right > left):
+        return right
+    return left
 
 
-def smallest(*operands: Any) -> Any:
-    """Return the smallest of the known operands; None if none is."""
-    return min((each for each in operands if each is not None), default=None)
+def smaller(left: Any, right: Any) -> Any:
+    """Return the smaller of two, either of which may be unknown: then the other."""
+    if left is None or (right is not None and right < left):
+        return right
+    return left
 
 
 def item_at(items: Sequence[Any], index: int) -> Any:
+    """Return an item of a list; outside of it is unknown."""
     return items[index] if 0 <= index < len(items) else None
 
 
@@ -87,11 +93,13 @@ def some(items: Iterable[Any], holds: Callable[[Any], bool | None]) -> bool | No
 
 
 def exactly_one(items: Iterable[Any], holds: Callable[[Any], bool | None]) -> bool | None:
+    """CEL's exists_one(): any unknown makes it unknown."""
     answers = [holds(item) for item in items]
     return None if None in answers else answers.count(True) == 1
 
 
 def kept(items: Iterable[Any], holds: Callable[[Any], bool | None]) -> list[Any] | None:
+    """CEL's filter(): any unknown makes it unknown."""
     chosen = []
     for item in items:
         answer = holds(item)
@@ -103,6 +111,7 @@ def kept(items: Iterable[Any], holds: Callable[[Any], bool | None]) -> list[Any]
 
 
 def mapped(items: Iterable[Any], make: Callable[[Any], Any]) -> list[Any] | None:
+    """CEL's map(): any unknown makes it unknown."""
     made = [make(item) for item in items]
     return None if any(each is None for each in made) else made
 
@@ -177,10 +186,12 @@ def round_half_away(value: float) -> float:
 
 
 def ceil(value: float) -> float:
+    """Round up."""
     return float(math.ceil(value)) if math.isfinite(value) else value
 
 
 def floor(value: float) -> float:
+    """Round down."""
     return float(math.floor(value)) if math.isfinite(value) else value
 
 
@@ -188,6 +199,7 @@ def floor(value: float) -> float:
 
 
 def is_number(value: Any) -> bool:
+    """Is it an int or a double? In Python bools are ints."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
@@ -240,20 +252,24 @@ _DOUBLES: dict[str, Callable[[float, float], float | None]] = {
 
 
 def negated(value: Any) -> Any:
+    """Return minus the value."""
     if isinstance(value, int) and not isinstance(value, bool):
         return whole(-value)
     return -value if isinstance(value, float) else None
 
 
 def number(value: Any) -> Any:
+    """Keep a number."""
     return value if is_number(value) else None
 
 
 def truth(value: Any) -> bool | None:
+    """Keep a bool."""
     return value if isinstance(value, bool) else None
 
 
 def text(value: Any) -> str | None:
+    """Keep a text."""
     return value if isinstance(value, str) else None
 
 
@@ -267,6 +283,7 @@ def chosen(value: Any, name: str) -> Any:
 
 
 def indexed(value: Any, key: Any) -> Any:
+    """Return `value[key]` of a list or a map."""
     if isinstance(value, list | tuple):
         return item_at(value, key) if isinstance(key, int) and not isinstance(key, bool) else None
     if isinstance(value, dict) and isinstance(key, str | int | float):
@@ -275,6 +292,7 @@ def indexed(value: Any, key: Any) -> Any:
 
 
 def contained(value: Any, items: Any) -> bool | None:
+    """Answer `value in items` for lists and maps."""
     if isinstance(items, list | tuple):
         return any(same(value, item) for item in items)
     if isinstance(items, dict):
@@ -283,10 +301,12 @@ def contained(value: Any, items: Any) -> bool | None:
 
 
 def sized(value: Any) -> int | None:
+    """Return size(value)."""
     return len(value) if isinstance(value, str | list | tuple | dict) else None
 
 
 def iterable(value: Any) -> Any:
+    """Keep what macros go through."""
     return value if isinstance(value, list | tuple | dict) else None
 
 
@@ -298,20 +318,25 @@ def distance(value: Any) -> Any:
 
 
 def joined(left: Sequence[Any], right: Sequence[Any]) -> list[Any]:
+    """Put two lists together."""
     return [*left, *right]
 
 
 def starts(value: Any, start: Any) -> bool | None:
+    """Answer startsWith()."""
     return value.startswith(start) if isinstance(value, str) and isinstance(start, str) else None
 
 
 def ends(value: Any, end: Any) -> bool | None:
+    """Answer endsWith()."""
     return value.endswith(end) if isinstance(value, str) and isinstance(end, str) else None
 
 
 def has_part(value: Any, part: Any) -> bool | None:
+    """Answer contains()."""
     return part in value if isinstance(value, str) and isinstance(part, str) else None
 
 
 def rounded(how: Callable[[float], float], value: Any) -> float | None:
+    """Round a number."""
     return how(value) if is_number(value) else None

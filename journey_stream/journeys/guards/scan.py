@@ -38,6 +38,8 @@ class GuardSyntaxError(JourneyDefinitionError):
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
+    """A text that was cut into words; places of the grammar's text lead back to the author's."""
+
     text: str
     folded: str
     strings: tuple[str, ...]
@@ -61,6 +63,17 @@ def place(text: str, at: int) -> tuple[int, int]:
     """Return line and column of an offset, both from 1."""
     before = text[:at]
     return before.count("\n") + 1, at - (before.rfind("\n") + 1) + 1
+
+
+def refusal(text: str, at: int, message: str, way_out: str) -> GuardSyntaxError:
+    """Make the error for an offset of the text."""
+    return GuardSyntaxError(message, *place(text, at), help=way_out)
+
+
+def too_deep(text: str, at: int, most: int) -> GuardSyntaxError:
+    """Make the error for brackets in brackets in brackets."""
+    message = f"the expression is nested more than {most} levels deep"
+    return refusal(text, at, message, "move parts of it into attributes with `value:`")
 
 
 _WORD = re.compile(
@@ -112,11 +125,7 @@ def scan(text: str, max_depth: int) -> Scanned:
         if kind == "sign":
             open_brackets += (word in "([{") - (word in ")]}")
             if open_brackets > max_depth:
-                raise GuardSyntaxError(
-                    f"the expression is nested more than {max_depth} levels deep",
-                    *place(text, at),
-                    help="move parts of it into attributes with `value:`",
-                )
+                raise too_deep(text, at, max_depth)
         pieces.append(piece)
         folded_starts.append(length)
         origins.append((at, end))
@@ -138,7 +147,7 @@ def _odd_character(text: str, at: int) -> GuardSyntaxError:
     else:
         way_out = "remove it, or put it into quotes"
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
-    return GuardSyntaxError(f"the character {shown} means nothing here", *place(text, at), help=way_out)
+    return refusal(text, at, f"the character {shown} means nothing here", way_out)
 
 
 def _odd_number(text: str, at: int, word: str) -> GuardSyntaxError:
@@ -147,7 +156,7 @@ def _odd_number(text: str, at: int, word: str) -> GuardSyntaxError:
         way_out = "numbers without sign are not offered: leave the u out"
     else:
         way_out = "a number is 12 or 1.5 or 1e6; a duration 250ms, 30s, 15m, 4h, 120d, 2w or a sum as 1d12h"
-    return GuardSyntaxError(f"{shown} is neither a number nor a duration", *place(text, at), help=way_out)
+    return refusal(text, at, f"{shown} is neither a number nor a duration", way_out)
 
 
 def _seconds(text: str, at: int, word: str) -> str:
@@ -159,9 +168,7 @@ def _seconds(text: str, at: int, word: str) -> str:
         micros = UNITS[unit]
         total += int(whole) * micros + (int(part[:18]) * micros // 10 ** len(part[:18]) if part else 0)
     if total > _MAX_DURATION:
-        raise GuardSyntaxError(
-            "the duration is too long", *place(text, at), help="at most 10,000 years are kept"
-        )
+        raise refusal(text, at, "the duration is too long", "at most 10,000 years are kept")
     return repr(total / 1_000_000)
 
 
@@ -187,27 +194,21 @@ def _string(text: str, start: int, opening: str) -> tuple[str, int]:
     prefix = opening.rstrip("\"'").lower()
     quote = opening[len(prefix) :]
     if "b" in prefix:
-        raise GuardSyntaxError(
-            "bytes are not offered", *place(text, start), help="leave the b before the quote out"
-        )
+        raise refusal(text, start, "bytes are not offered", "leave the b before the quote out")
     if prefix == "rr":
-        raise GuardSyntaxError("one r is enough", *place(text, start), help="a raw string is r'...'")
+        raise refusal(text, start, "one r is enough", "a raw string is r'...'")
     parts: list[str] = []
     at = start + len(opening)
     while not text.startswith(quote, at):
         if at >= len(text) or (len(quote) == 1 and text[at] in "\r\n"):
-            raise GuardSyntaxError(
-                "the string is not closed", *place(text, start), help=f"end it with {quote} on the same line"
-            )
+            raise refusal(text, start, "the string is not closed", f"end it with {quote} on the same line")
         if text[at] == "\\" and not prefix:
             part, at = _escape(text, at)
         else:
             part, at = text[at], at + 1
         if "\ud800" <= part <= "\udfff":
-            raise GuardSyntaxError(
-                "half a character (a surrogate) stands in the string",
-                *place(text, at - 1),
-                help="write it whole",
+            raise refusal(
+                text, at - 1, "half a character (a surrogate) stands in the string", "write it whole"
             )
         parts.append(part)
     return "".join(parts), at + len(quote)
@@ -223,8 +224,5 @@ def _escape(text: str, at: int) -> tuple[str, int]:
         number = int(octal, 8) if octal else int(coded.group(1) or coded.group(2) or coded.group(3), 16)
         if number <= 0x10FFFF:
             return chr(number), coded.end()
-    raise GuardSyntaxError(
-        f"\\{following} is no escape of CEL",
-        *place(text, at),
-        help="write \\\\ for a backslash, \\n for a new line",
-    )
+    way_out = "write \\\\ for a backslash, \\n for a new line"
+    raise refusal(text, at, f"\\{following} is no escape of CEL", way_out)

@@ -31,12 +31,16 @@ class Type:
 
     @property
     def numeric(self) -> bool:
+        """It may be a number."""
         return self.name in ("int", "double", "dyn")
 
     def field_type(self, name: str) -> Type | None:
+        """Return the type of a field of a record; None if there is none."""
         return dict(self.fields).get(name)
 
 
+Variables: TypeAlias = "Mapping[str, Type]"
+"""The variables of the macros around a node."""
 BOOL: Final = Type("bool")
 INT: Final = Type("int")
 DOUBLE: Final = Type("double")
@@ -46,16 +50,44 @@ DYN: Final = Type("dyn")
 
 
 def list_of(element: Type) -> Type:
+    """Make the type of lists."""
     return Type("list", (element,))
 
 
 def map_of(key: Type, value: Type) -> Type:
+    """Make the type of maps."""
     return Type("map", (key, value))
 
 
 def record_of(fields: Mapping[str, Type]) -> Type:
     """Make the type of objects whose fields are Python attributes (a msgspec struct: a line of an order)."""
     return Type("record", fields=tuple(fields.items()))
+
+
+def comparable(left: Type, right: Type) -> bool:
+    """May the two be equal?"""
+    if DYN in (left, right) or (left.numeric and right.numeric):
+        return True
+    if left.name == right.name and left.of and right.of:
+        return all(NULL in pair or comparable(*pair) for pair in zip(left.of, right.of, strict=True))
+    return left == right
+
+
+def unify(left: Type, right: Type) -> Type | None:
+    """Return the type that holds both; int and double make double, null goes with all."""
+    if left == right or right == NULL:
+        return left
+    if left == NULL:
+        return right
+    if DYN in (left, right):
+        return DYN
+    if left.numeric and right.numeric:
+        return DOUBLE
+    if left.name == right.name and left.of and right.of:
+        parts = [unify(*pair) for pair in zip(left.of, right.of, strict=True)]
+        known = tuple(part for part in parts if part is not None)
+        return Type(left.name, known) if len(known) == len(parts) else None
+    return None
 
 
 _FIELD_TYPES = {
@@ -72,7 +104,7 @@ _FIELD_TYPES = {
 
 
 def from_field_type(name: str) -> Type:
-    """Return the type of guards for a field type of events; a time is a double of seconds, what is odd is dyn."""
+    """Return the type of guards for a field type of events; a time is a double of seconds."""
     return _FIELD_TYPES.get(name, DYN)
 
 
@@ -81,9 +113,9 @@ class Binding:
     """What a name stands for.
 
     `code` is a Python expression, written by us and never taken from a definition, over `c` (state of the
-    customer), `e` (event), `t` (now, microseconds) and the names of the `env` given to `compile_expr`. It yields
-    a value of `type` (bools are bools, doubles floats), or None when it is unknown. A binding with `constant`
-    set (a parameter) needs no code.
+    customer), `e` (event), `t` (now, microseconds) and the names of the `env` given to `compile_expr`. It
+    yields a value of `type` (bools are bools, doubles floats), or None when it is unknown. A binding with
+    `constant` set (a parameter) needs no code.
     """
 
     type: Type
@@ -129,37 +161,37 @@ class Scope(Protocol):
         """Return the fields of a namespace, for suggestions; None if there is no such namespace here."""
 
     def lookup_call(self, function: str, argument: str) -> Binding | None:
-        """Return what `stage("argument")`, `entries("argument")` or `oldest(argument)` stands for."""
+        """Return what `stage("argument")`, `entries("argument")`, `oldest(argument)` stand for."""
 
     def call_arguments(self, function: str) -> Sequence[str] | None:
         """Return the arguments that `function` takes here; None if it is not offered here."""
 
 
 @dataclass(frozen=True, slots=True)
-class PlainScope:
-    """A scope of dictionaries: for tests, and a base for those that need no more."""
+class PlainScope(Scope):
+    """A scope of dictionaries: for tests, and for those that need no more; see Scope."""
 
     bindings: Mapping[str, Binding]
     namespaces: Mapping[str, Mapping[str, Binding]] = field(default_factory=dict)
     calls: Mapping[str, Mapping[str, Binding]] = field(default_factory=dict)
 
-    def lookup(self, name: str) -> Binding | None:
+    def lookup(self, name: str) -> Binding | None:  # noqa: D102
         return self.bindings.get(name)
 
-    def names(self) -> Sequence[str]:
+    def names(self) -> Sequence[str]:  # noqa: D102
         return list(self.bindings)
 
-    def lookup_member(self, owner: str, member: str) -> Binding | None:
+    def lookup_member(self, owner: str, member: str) -> Binding | None:  # noqa: D102
         return self.namespaces.get(owner, {}).get(member)
 
-    def members(self, owner: str) -> Sequence[str] | None:
+    def members(self, owner: str) -> Sequence[str] | None:  # noqa: D102
         fields = self.namespaces.get(owner)
         return None if fields is None else list(fields)
 
-    def lookup_call(self, function: str, argument: str) -> Binding | None:
+    def lookup_call(self, function: str, argument: str) -> Binding | None:  # noqa: D102
         return self.calls.get(function, {}).get(argument)
 
-    def call_arguments(self, function: str) -> Sequence[str] | None:
+    def call_arguments(self, function: str) -> Sequence[str] | None:  # noqa: D102
         known = self.calls.get(function)
         return None if known is None else list(known)
 
