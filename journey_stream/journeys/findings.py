@@ -37,7 +37,10 @@ RULES: dict[str, tuple[Severity, str]] = {
     "unknown-journey": ("error", "another journey that is not loaded"),
     "bad-target": ("error", "a `to` that cannot be reached from one of the `from` stages"),
     "guard-syntax": ("error", "an expression that is not CEL, or uses what is not offered"),
-    "guard-type": ("error", "an expression whose types do not fit, or that names something unknown"),
+    "unknown-name": ("error", "a name in an expression that means nothing there"),
+    "unknown-function": ("error", "a function that expressions do not have"),
+    "bad-call": ("error", "a function called in a way that it does not take"),
+    "guard-type": ("error", "types that do not fit"),
     "ambiguous-name": ("error", "a name that is both an event property and a parameter"),
     "cycle": ("error", "derived attributes that need each other"),
     "unreachable-stage": ("warning", "a stage that nobody can ever enter"),
@@ -68,9 +71,12 @@ class Place(Protocol):
     """Anything with a position: nodes have one."""
 
     @property
-    def line(self) -> int: ...  # noqa: D102
+    def line(self) -> int:
+        """From 1."""
+
     @property
-    def column(self) -> int: ...  # noqa: D102
+    def column(self) -> int:
+        """From 1."""
 
 
 @dataclass(frozen=True, slots=True)

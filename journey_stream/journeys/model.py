@@ -64,7 +64,7 @@ class Attribute:
     name: str
     form: Form
     sources: tuple[Source, ...] = ()
-    """`open`: the opening types; `elapsed`: the `from` types; `map`: where the key comes from; `value`: ()."""
+    """`open`: the opening types; `elapsed`: the `from` types; `map`: the key; `value`: none."""
     where: Expression | None = None
     """Over the event (for `open` and `elapsed`: over the opening / `from` event)."""
     over: Over = None
@@ -81,7 +81,7 @@ class Attribute:
     keeps: Literal["last", "sum", "count"] = "count"
     """`map`: what is kept per key."""
     of: str | None = None
-    """`map` with last or sum: the path of the value, in the same event (and array element) as the key."""
+    """`map` with last or sum: full path of the value; with the key's `[]` prefix, of the same element."""
     value: Expression | None = None
     """`value`: derived on read from other attributes and parameters, never stored."""
     sharing_key: str = ""
@@ -117,7 +117,7 @@ class Stage:
     rank: int
     """Position in the file unless overridden: says which way a move goes."""
     memory: str | None = None
-    """Whose memory `back` uses here: this stage's id, its parent's, or None. Set when entered from outside it."""
+    """Whose memory `back` uses here: this stage's id, its parent's, or None. Set on entry from outside it."""
     line: int = field(default=0, compare=False)
 
     @property
@@ -175,9 +175,14 @@ class Absence:
     """Types, or `stage`: the entry into the stage (of `from`, or of a signal's `in`)."""
     unless: tuple[str, ...] = ()
     by: str | None = None
-    """One timer per value of this property. An `unless` event without that property disarms all of them."""
+    """One timer per value of this property, which `when`, `after`, `payload` and `reason_from` know as `id`.
+
+    An `unless` event without that property disarms all of them.
+    """
     where: Expression | None = None
     """Over the `since` event: only a match arms."""
+    unless_where: Expression | None = None
+    """Over the `unless` event: only a match disarms."""
     limit: int = DEFAULT_TIMER_LIMIT
 
 
@@ -196,6 +201,7 @@ class Sequence:
     steps: tuple[Step, ...]
     within: int
     by: str | None = None
+    """One sequence per value of this property; expressions of the rule know the value as `id`."""
     limit: int = DEFAULT_TIMER_LIMIT
 
 
@@ -256,6 +262,8 @@ class SignalRule:
     reason: str | None = None
     reason_from: Expression | None = None
     payload: Mapping[str, Expression] = field(default_factory=dict)
+    signal: str = ""
+    """The `signal` of its records: several rules may raise the same; the rule's id unless given."""
     line: int = field(default=0, compare=False)
 
 

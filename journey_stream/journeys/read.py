@@ -91,7 +91,7 @@ _WORDS: dict[str, bool | float | None] = {
     ".inf": float("inf"), ".Inf": float("inf"), ".INF": float("inf"),
     "+.inf": float("inf"), "-.inf": float("-inf"),
 }  # fmt: skip
-_STRING_TAGS = {None, "!", "tag:yaml.org,2002:str"}
+_STRING_TAGS = {"!", "tag:yaml.org,2002:str"}
 _QUOTE_IT = (
     "Put the whole expression in quotes: YAML gives : # , [ ] { } ! & * | > % @ and quotes a meaning of "
     'their own, as in when: "!has(score) || score > 0.5" or from: "*/search"'
@@ -145,36 +145,17 @@ def _fold(events: Iterator[yaml.Event], report: Report) -> Node | None:
     root: Node | None = None
     documents = nodes = 0
     for event in events:
-        spot = Spot(event.start_mark.line + 1, event.start_mark.column + 1)
-        done: Node | None = None
+        spot = _spot(event.start_mark)
         if isinstance(event, yaml.DocumentStartEvent):
             documents += 1
             if documents > 1:
                 msg = "a file holds one journey, and here a second document begins"
                 report.add("yaml-documents", spot, msg, "Put it in a file of its own")
                 return root
-        elif isinstance(event, yaml.AliasEvent):
-            hint = (
-                f'Write it out, or make it a parameter; a pattern has to stand in quotes: "*{event.anchor}"'
-            )
-            report.add("yaml-alias", spot, f"the alias *{event.anchor} is not part of the language", hint)
-            done = Scalar(None, "", spot.line, spot.column)
-        elif isinstance(event, yaml.ScalarEvent):
-            done = _scalar(event, spot, report)
-        elif isinstance(event, yaml.CollectionStartEvent):
-            _no_decoration(event, spot, report)
-            is_table = isinstance(event, yaml.MappingStartEvent)
-            stack.append(_Open(is_table, spot.line, spot.column, bool(event.flow_style)))
-            if len(stack) > MAX_DEPTH:
-                report.add("too-large", spot, f"nested more than {MAX_DEPTH} levels deep")
-                return None
-        elif isinstance(event, yaml.CollectionEndEvent):
-            opened = stack.pop()
-            done = (
-                Table(opened.entries, opened.line, opened.column, opened.flow)
-                if opened.is_table
-                else Items(tuple(opened.items), opened.line, opened.column)
-            )
+        done = _node(event, spot, stack, report)
+        if len(stack) > MAX_DEPTH:
+            report.add("too-large", spot, f"nested more than {MAX_DEPTH} levels deep")
+            return None
         if done is None:
             continue
         nodes += 1
@@ -192,12 +173,36 @@ def _fold(events: Iterator[yaml.Event], report: Report) -> Node | None:
     return root
 
 
+def _spot(mark: yaml.Mark | None) -> Spot:
+    return Spot() if mark is None else Spot(mark.line + 1, mark.column + 1)
+
+
+def _node(event: yaml.Event, spot: Spot, stack: list[_Open], report: Report) -> Node | None:
+    """The node that this event completes, if it completes one; begun collections wait on the stack."""
+    if isinstance(event, yaml.AliasEvent):
+        hint = f'Write it out, or make it a parameter; a pattern has to stand in quotes: "*{event.anchor}"'
+        report.add("yaml-alias", spot, f"the alias *{event.anchor} is not part of the language", hint)
+        return Scalar(None, "", spot.line, spot.column)
+    if isinstance(event, yaml.ScalarEvent):
+        return _scalar(event, spot, report)
+    if isinstance(event, yaml.CollectionStartEvent):
+        _no_decoration(event, spot, report)
+        is_table = isinstance(event, yaml.MappingStartEvent)
+        stack.append(_Open(is_table, spot.line, spot.column, bool(event.flow_style)))
+    elif isinstance(event, yaml.CollectionEndEvent):
+        opened = stack.pop()
+        if opened.is_table:
+            return Table(opened.entries, opened.line, opened.column, opened.flow)
+        return Items(tuple(opened.items), opened.line, opened.column)
+    return None
+
+
 def _no_decoration(event: yaml.NodeEvent, spot: Spot, report: Report) -> None:
     if event.anchor is not None:
         hint = "Write the value out where it is needed, or make it a parameter"
         report.add("yaml-alias", spot, f"the anchor &{event.anchor} is not part of the language", hint)
-    tag = getattr(event, "tag", None)
-    if tag not in _STRING_TAGS:
+    tag: str | None = getattr(event, "tag", None)
+    if tag is not None and tag not in _STRING_TAGS:
         report.add("yaml-tag", spot, f"the tag {tag[:80]} is not part of the language", _QUOTE_IT)
 
 
@@ -214,10 +219,9 @@ def _scalar(event: yaml.ScalarEvent, spot: Spot, report: Report) -> Scalar:
         text = ""
     quoted = event.style in ("'", '"')
     plain = event.style in (None, "") and event.tag is None
-    inline = event.start_mark.line == event.end_mark.line
+    begin, end = _spot(event.start_mark), _spot(event.end_mark)
     # a quoted text with escapes is longer than its value: columns inside it cannot be told
-    width = event.end_mark.column - event.start_mark.column
-    inline = inline and width == len(event.value) + (2 if quoted else 0)
+    inline = begin.line == end.line and end.column - begin.column == len(event.value) + (2 if quoted else 0)
     value = _core(text) if plain else text
     return Scalar(value, text, spot.line, spot.column, quoted, inline)
 

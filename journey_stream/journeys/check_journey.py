@@ -1,0 +1,153 @@
+"""One document -> one journey: the checks in their order, and what only the whole can tell.
+
+In: the root node of a text. Out: the `Journey`, or None when its report holds an error.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+from journey_stream.events.vocabulary import Vocabulary
+from journey_stream.journeys.check import Context, Fields, check_table
+from journey_stream.journeys.check_attributes import Attributes, read_attributes, read_parameters
+from journey_stream.journeys.check_rules import Rules
+from journey_stream.journeys.check_stages import Stages, read_stages
+from journey_stream.journeys.findings import Report, did_you_mean
+from journey_stream.journeys.grammar import SHAPES
+from journey_stream.journeys.model import DEFAULT_SESSION, Journey, TransitionRule
+from journey_stream.journeys.read import Node, Scalar, Table
+from journey_stream.journeys.scopes import Scopes
+
+
+def check_journey(
+    root: Node, text: str, vocabulary: Vocabulary, journeys: Sequence[str] | None, report: Report
+) -> Journey | None:
+    """Check one document and model it.
+
+    Args:
+        root: The document as read.
+        text: Its text, for the hash.
+        vocabulary: The event types there are.
+        journeys: Ids of all journeys loaded together; None when one is looked at alone.
+        report: Takes the findings.
+    """
+    context = Context(report, vocabulary)
+    fields = check_table(root, SHAPES["journey"], context, "the journey")
+    if fields is None:
+        return None
+    if fields.has("parameters") and isinstance(fields.get("parameters"), Table):
+        context.parameters, context.durations = read_parameters(fields.get("parameters"), context)
+    id_ = fields.get("journey", "")
+    stages = read_stages(fields.get("stages"), context) if fields.get("stages") else Stages()
+    scopes = Scopes(vocabulary, context.parameters, stages=tuple(stages.leaves), journeys=journeys)
+    attributes = _attributes(fields, id_, scopes, context)
+    scopes = scopes.with_attributes(
+        attributes.types, {name: attributes.by_name[name].form for name in attributes.types}
+    )
+    rules = Rules(stages, scopes, context, attributes.written - attributes.types.keys())
+    start = _start(fields, stages, context)
+    transitions = rules.transitions(fields.get("transitions", ()))
+    signals = rules.signals(fields.get("signals", ()))
+    records = _records(fields, attributes, context)
+    session = _session(fields, context)
+    if report.broken or start is None:
+        return None
+    _unreachable(start, stages, transitions, report)
+    return Journey(
+        id=id_,
+        version=fields.get("version"),
+        title=fields.get("title", {}),
+        description=fields.get("description"),
+        parameters=context.parameters,
+        attributes=attributes.by_name,
+        records=records,
+        start=start,
+        stages=stages.leaves,
+        groups=stages.groups,
+        transitions=transitions,
+        signals=signals,
+        session=session,
+        text_sha=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        file=report.file,
+    )
+
+
+def journey_id(root: Node | None) -> str | None:
+    """Peek at the id of a document, checked or not."""
+    if not isinstance(root, Table) or "journey" not in root.entries:
+        return None
+    value = root.entries["journey"].value
+    return value.text if isinstance(value, Scalar) and isinstance(value.value, str) else None
+
+
+def _attributes(fields: Fields, journey: str, scopes: Scopes, context: Context) -> Attributes:
+    table = fields.get("attributes")
+    return read_attributes(table, journey, scopes, context) if table else Attributes()
+
+
+def _start(fields: Fields, stages: Stages, context: Context) -> str | None:
+    word = fields.get("start")
+    if not isinstance(word, Scalar) or not stages.leaves:
+        return None
+    start = stages.entry(word.text)
+    if start is None:
+        hint = did_you_mean(word.text, stages.names, "The stages")
+        msg = f"the journey: 'start': there is no stage '{word.text[:80]}'"
+        context.report.add("unknown-stage", word, msg, hint)
+    return start
+
+
+def _records(fields: Fields, attributes: Attributes, context: Context) -> tuple[str, ...]:
+    names: list[str] = []
+    for word in fields.get("records", ()):
+        if word.text not in attributes.written:
+            hint = did_you_mean(word.text, attributes.written, "The attributes")
+            msg = f"the journey: 'records': there is no attribute '{word.text[:80]}'"
+            context.report.add("unknown-attribute", word, msg, hint)
+        elif word.text in names:
+            msg = f"the journey: 'records': '{word.text}' stands there twice"
+            context.report.add("duplicate-id", word, msg, "Keep one")
+        else:
+            names.append(word.text)
+    return tuple(names)
+
+
+def _session(fields: Fields, context: Context) -> int:
+    if "session" not in context.parameters:
+        return DEFAULT_SESSION
+    session = context.durations.get("session")
+    if not session:
+        table = fields.get("parameters")
+        msg = "the parameter 'session' is the silence that ends a session, and has to be a duration above 0"
+        context.report.add("bad-duration", table.entries["session"].value, msg, "Write session: 30m")
+        return DEFAULT_SESSION
+    return session
+
+
+def _unreachable(start: str, stages: Stages, transitions: tuple[TransitionRule, ...], report: Report) -> None:
+    """Warn of each stage that no chain of transitions from the start ever enters.
+
+    `back` leads to stages that were left before, so only its fallback can be new.
+    """
+    reached, frontier = {start}, [start]
+    while frontier:
+        current = frontier.pop()
+        for rule in transitions:
+            if current in rule.from_:
+                there = stages.resolve(rule.to, current)
+                if there not in reached:
+                    reached.add(there)
+                    frontier.append(there)
+    for stage in stages.leaves.values():
+        if stage.id not in reached:
+            msg = f"no chain of transitions from '{start}' leads to the stage '{stage.id}'"
+            report.add("unreachable-stage", _At(stage.line), msg, "Add a transition to it, or leave it out")
+
+
+class _At:
+    """The line of a stage; its column is where its name begins, which the model does not keep."""
+
+    def __init__(self, line: int) -> None:
+        self.line = line
+        self.column = 1
