@@ -195,6 +195,7 @@ class Settings(Part, frozen=True):
         doc("The currency amounts are kept in; without it amounts are taken as they come."),
     ] = None
     rates: Annotated[dict[str, float], doc("Value of one unit of another currency in `currency`.")] = {}
+    ces_high_is_easy: Annotated[bool, doc("Whether a high customer effort score is a good one.")] = True
     record_topics: Annotated[RecordTopics, doc("Topics of their own for some records.")] = RecordTopics()
     security: Annotated[Security, doc("How to reach a protected cluster.")] = Security()
     web: Annotated[Web, doc("The worker's own pages.")] = Web()

@@ -1,0 +1,55 @@
+# One door to everything. Nothing is needed but python3.11 or newer and make.
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check bench fmt lock schemas
+
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	command -v $$p >/dev/null 2>&1 && $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' && echo $$p && break; done)
+BIN := .venv/bin
+STAMP := .venv/.installed
+DEMO ?=
+TEST ?=
+
+help: ## Say what there is
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## Make .venv with everything that the lock file names
+
+$(STAMP): requirements.lock pyproject.toml deploy/install
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; install one or say make PYTHON=/path/to/python3"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@echo "installing into .venv (once, and again when requirements.lock changes)"
+	@deploy/install $(CURDIR)/$(BIN)/python requirements.lock editable
+	@touch $(STAMP)
+
+demo: setup ## Show it all: a real Kafka, a simulated shop, journeys as they happen (DEMO="--days 100")
+	@$(BIN)/journey-stream demo $(DEMO)
+
+test: setup ## Run every test, those of the worker against a real Kafka (TEST="tests/engine -x")
+	@$(BIN)/python -m pytest $(TEST)
+
+check: setup ## What CI and pre-commit hold the code to: style, types, architecture, schemas
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/codespell
+	@$(BIN)/journey-stream lint
+	@$(BIN)/journey-stream schema --check schemas
+	@$(BIN)/python -m journey_stream.settings_reference --check docs/configuration.md
+
+bench: setup ## Events a second and CPU per event: plain Faust, and the worker with all five models
+	@$(BIN)/python -m benchmarks
+
+fmt: setup ## Put code into shape
+	@$(BIN)/ruff check --fix-only --quiet .
+	@$(BIN)/ruff format .
+
+schemas: setup ## Write what is generated: schemas/ and docs/configuration.md
+	@$(BIN)/journey-stream schema schemas
+	@$(BIN)/python -m journey_stream.settings_reference docs/configuration.md
+
+lock: ## Write both lock files anew (needs uv; see docs/decisions)
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --no-annotate --all-extras --group dev pyproject.toml -o requirements.lock
+	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
+		--no-header --no-annotate --extra speed --group build -c requirements.lock pyproject.toml -o deploy/requirements.lock

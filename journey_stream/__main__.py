@@ -1,0 +1,5 @@
+"""`python -m journey_stream` is `journey-stream`."""
+
+from journey_stream.cli import main
+
+main()

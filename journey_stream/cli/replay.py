@@ -1,0 +1,83 @@
+"""`journey-stream replay`: events from files through the same core as the worker, without Kafka."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+from journey_stream.cli import example
+from journey_stream.cli.common import note, settings_options, watched
+from journey_stream.deployment import assemble
+from journey_stream.encode import structured
+from journey_stream.errors import UsageError
+from journey_stream.replay import replay
+from journey_stream.settings import Settings
+
+STEP = 20_000
+"""Lines between two signs of life, when a person is watching."""
+
+
+@click.command(
+    "replay",
+    epilog=example("journey-stream replay --journeys buyer-value --until 2026-12-31T00:00:00Z events.jsonl"),
+)
+@settings_options("journeys", "until")
+@click.argument("events", nargs=-1, required=True, metavar="EVENTS...")
+@click.option("--strict", is_flag=True, help="Exit code 1 if any event could not be used.")
+def command(settings: Settings, events: tuple[str, ...], strict: bool) -> int:
+    """Run events from files through journeys and print what would be published.
+
+    EVENTS are JSON Lines files (`-` for standard input), in any order within the lateness. Prints the net
+    records, one CloudEvent a line, by time, customer, journey and sequence: the same bytes on each run.
+    What could not be used is told on standard error.
+    """
+    deployment = assemble(settings)
+    with ExitStack() as stack:
+        files = [(name, _open(name, stack)) for name in events]
+        sources = [_lines(name, file) for name, file in files]
+        replayed = replay(
+            deployment.program, sources, deployment.decoder, settings.allowed_lateness, settings.until
+        )
+    write = sys.stdout.buffer.write
+    for record in replayed.records:
+        write(structured(record) + b"\n")
+    sys.stdout.buffer.flush()
+    reasons = Counter(rejection.reason for rejection in replayed.rejections)
+    for reason, number in sorted(reasons.items()):
+        first = next(each for each in replayed.rejections if each.reason == reason)
+        note(f"{number} unusable ({reason}), the first: {first.detail}")
+    return 1 if strict and reasons else 0
+
+
+def _open(name: str, stack: ExitStack) -> BinaryIO:
+    if name == "-":
+        return sys.stdin.buffer
+    try:
+        return stack.enter_context(Path(name).open("rb"))
+    except OSError as error:
+        msg = f"cannot read events file {name}: {error.strerror}. Check the path"
+        raise UsageError(msg) from None
+
+
+def _lines(name: str, file: Iterable[bytes]) -> Iterator[bytes]:
+    """Give each line without its end; empty ones are no events."""
+    shows = watched()
+    try:
+        for number, line in enumerate(file, 1):
+            text = line.rstrip(b"\r\n")
+            if text:
+                yield text
+            if shows and number % STEP == 0:
+                click.echo(f"\r{name}: {number:,} lines", err=True, nl=False)
+    except OSError as error:  # a folder opens, but does not read; a disk may fail
+        msg = f"cannot read events file {name}: {error.strerror}. Check the path"
+        raise UsageError(msg) from None
+    finally:
+        if shows:
+            click.echo("\r\x1b[K", err=True, nl=False)

@@ -1,0 +1,28 @@
+"""`journey-stream worker`: the Faust app, until it is told to stop."""
+
+from __future__ import annotations
+
+import click
+
+from journey_stream.cli import example
+from journey_stream.cli.common import settings_options
+from journey_stream.settings import Settings
+
+
+@click.command(
+    "worker",
+    epilog=example("journey-stream worker --bootstrap-servers localhost:9092 --journeys my-journeys/"),
+)
+@settings_options("journeys", "clock", "until")
+@click.option(
+    "--exit-when-done", is_flag=True, help="With `clock: event` and `until`: leave once all is read."
+)
+def command(settings: Settings, exit_when_done: bool) -> int:
+    """Run a worker: events in, transitions and signals out.
+
+    Start as many as you like with the same application id: they share the partitions. SIGTERM (or Ctrl-C)
+    commits what is done and leaves. Topics are created if missing and checked if not.
+    """
+    from journey_stream.kafka.app import run_worker  # imports Faust: not before the settings are known good
+
+    return run_worker(settings, exit_when_done=exit_when_done)
