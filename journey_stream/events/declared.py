@@ -49,22 +49,15 @@ def compile_declared(declared: DeclaredType) -> tuple[type[msgspec.Struct], Vali
         raise SettingsError(msg)
     try:
         jsonschema.Draft202012Validator.check_schema(schema)
-        for pattern in _keyword(schema, "pattern"):
-            if isinstance(pattern, str):
-                re.compile(pattern)
-        for patterns in _keyword(schema, "patternProperties"):
-            for pattern in patterns if isinstance(patterns, dict) else ():
-                re.compile(pattern)
+        reference: object = None
         resolver = Registry().resolver_with_root(DRAFT202012.create_resource(schema))
         for reference in (*_keyword(schema, "$ref"), *_keyword(schema, "$dynamicRef")):
             if isinstance(reference, str):
                 resolver.lookup(reference)
     except jsonschema.exceptions.SchemaError as error:
         raise SettingsError(_unusable(name, f"{error.json_path}: {error.message}")) from error
-    except re.error as error:
-        raise SettingsError(_unusable(name, f"the pattern {error.pattern!r}: {error}")) from error
     except Unresolvable as error:
-        raise SettingsError(_unusable(name, f"the reference {error.ref!r} leads nowhere in it")) from error
+        raise SettingsError(_unusable(name, f"the reference {reference!r} leads nowhere in it")) from error
     except RecursionError as error:
         raise SettingsError(_unusable(name, "it is nested too deeply")) from error
     return _struct(name, schema), _validator(schema)

@@ -149,7 +149,7 @@ def derived_events(event: Event) -> tuple[Derived, ...]:
     if event.type != "referral_converted":
         return ()
     referrer = event.properties.referrer_id
-    if not referrer or referrer == event.person:
+    if not referrer or referrer in (event.person, "anon:"):
         return ()
     anonymous = referrer.startswith("anon:")
     event_id = "referral_rewarded:" + event.event_id

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import pytest
 
+from events.wire import AT, DECODER, event, wire
 from journey_stream.events.decode import FILTERED, Decoder
 from journey_stream.events.vocabulary import BUILT_IN, Campaign, Context, Product
 from journey_stream.values import NEVER, Event
-
-from .wire import AT, DECODER, event, wire
 
 
 def test_every_field_of_the_envelope_arrives() -> None:
@@ -112,7 +111,9 @@ def test_a_checkout_step_is_text_whether_it_was_named_or_numbered() -> None:
 
 
 def test_numbers_in_free_form_traits_are_doubles() -> None:
-    traits = event("identified", traits={"age": 40, "tags": [1, {"n": 10**30}], "vip": True}).properties.traits
+    traits = event(
+        "identified", traits={"age": 40, "tags": [1, {"n": 10**30}], "vip": True}
+    ).properties.traits
 
     assert {"age": 40.0, "tags": [1.0, {"n": 1e30}], "vip": True} == traits
     assert [float, float, bool] == [type(traits["age"]), type(traits["tags"][0]), type(traits["vip"])]

@@ -9,11 +9,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from events.wire import AT, DECODER, refusal, wire
 from journey_stream.events.decode import DecodeLimits, Decoder, Filtered
 from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.values import Event, Rejection
-
-from .wire import AT, DECODER, refusal, wire
 
 UNHURRIED = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 """Machines that run tests are busy with others."""
@@ -63,7 +62,10 @@ def test_missing_field(field: str, came: object) -> None:
         (wire(customer_id="c" * 513), "customer_id: expected at most 512 characters; got 513"),
         (wire(anonymous_id=True), "anonymous_id: expected a string; got a boolean"),
         (wire(customer_id="anon:a-1"), "customer_id: may not start with `anon:`; send anonymous_id"),
-        (wire(occurred_at=1_767_607_872), "occurred_at: expected a string, RFC 3339 with offset; got a number"),
+        (
+            wire(occurred_at=1_767_607_872),
+            "occurred_at: expected a string, RFC 3339 with offset; got a number",
+        ),
         (wire(context="web"), "context: expected `object | null`, got `str`"),
         (wire(context={"channel": "pigeon"}), "context.channel: invalid enum value 'pigeon'"),
         (wire(properties=[]), "properties: expected `object | null`, got `array`"),

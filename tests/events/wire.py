@@ -26,7 +26,7 @@ def wire(type_: str = "page_viewed", /, **fields: Any) -> bytes:
     return json.dumps({key: value for key, value in event.items() if value is not ...}).encode()
 
 
-def event(type_: str = "page_viewed", /, decoder: Decoder = DECODER, **properties: Any) -> Event:
+def event(type_: str = "page_viewed", decoder: Decoder = DECODER, /, **properties: Any) -> Event:
     """Decode a good event with these properties."""
     found = decoder.decode(wire(type_, properties=properties))
     assert isinstance(found, Event), found
