@@ -81,6 +81,7 @@ class TransitionValue(msgspec.Struct, gc=False):
     entry_number: int
     loop: int
     attributes: dict[str, Any]
+    approximate: tuple[str, ...]
     contactable: ContactableValue
     over_contacted: bool
     locale: str | None
@@ -121,6 +122,7 @@ class SignalValue(msgspec.Struct, gc=False):
     sequence: int
     payload: dict[str, Any]
     attributes: dict[str, Any]
+    approximate: tuple[str, ...]
     contactable: ContactableValue
     over_contacted: bool
     locale: str | None
@@ -219,6 +221,7 @@ def _transition(record: Transition) -> TransitionValue:
         record.entry_number,
         record.loop,
         record.attributes,
+        record.approximate,
         _contactable(record.contactable),
         record.over_contacted,
         record.locale,
@@ -260,6 +263,7 @@ def _signal(record: Signal) -> SignalValue:
         record.sequence,
         record.payload,
         record.attributes,
+        record.approximate,
         _contactable(record.contactable),
         record.over_contacted,
         record.locale,
