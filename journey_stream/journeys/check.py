@@ -71,7 +71,9 @@ def check_table(node: Node, shape: Shape, context: Context, label: str) -> Field
         key = shape.key(name)
         if key is None:
             _unknown_key(name, entry, fields, context)
-        elif isinstance(entry.value, Scalar) and entry.value.value is None and not entry.value.quoted:
+        elif isinstance(entry.value, Scalar) and entry.value.broken:
+            continue  # the reader has said why
+        elif isinstance(entry.value, Scalar) and entry.value.value is None:
             report.add("empty", entry.key, f"{label}: '{name}' has no value", f"Expected {key.doc.lower()}")
         else:
             value = VALUES[key.takes](entry.value, key, context, f"{label}: '{name}'")
@@ -84,17 +86,15 @@ def check_table(node: Node, shape: Shape, context: Context, label: str) -> Field
 def _unknown_key(name: str, entry: Entry, fields: Fields, context: Context) -> None:
     shape = fields.shape
     if fields.node.flow and isinstance(entry.value, Scalar) and entry.value.value is None:
-        msg = f"{fields.label}: '{name}' is no key of a {shape.name}"
+        msg = f"{fields.label}: there is no key '{name}'"
         comma = "A comma outside quotes ends a value here: put the whole expression in quotes"
         context.report.add("unknown-key", entry.key, msg, comma)
         return
     elsewhere = [other.name for other in SHAPES.values() if other.key(name) and other is not shape]
     hint = did_you_mean(name, shape.names) or f"The keys here are {', '.join(shape.names)}"
-    if elsewhere and not hint.startswith("Did"):
+    if elsewhere:
         hint = f"It is a key of {' and '.join(elsewhere)}; here the keys are {', '.join(shape.names)}"
-    context.report.add(
-        "unknown-key", entry.key, f"{fields.label}: '{name}' is no key of a {shape.name}", hint
-    )
+    context.report.add("unknown-key", entry.key, f"{fields.label}: there is no key '{name}'", hint)
 
 
 def _presence(fields: Fields, context: Context) -> None:

@@ -112,7 +112,7 @@ def read_attributes(table: Table, journey: str, scopes: Scopes, context: Context
         fields = check_table(entry.value, SHAPES["attribute"], context, label)
         if fields is None:
             continue
-        attribute = _Reader(name, entry.key.line, fields, scopes, context).read()
+        attribute = _Reader(name, entry.key.line, fields, scopes, context, tuple(table.entries)).read()
         if attribute is None:
             continue
         if attribute.form == "value":
@@ -155,12 +155,21 @@ def _share(found: Attributes, journey: str, context: Context) -> None:
 class _Reader:
     """Reads one attribute."""
 
-    def __init__(self, name: str, line: int, fields: Fields, scopes: Scopes, context: Context) -> None:
+    def __init__(
+        self,
+        name: str,
+        line: int,
+        fields: Fields,
+        scopes: Scopes,
+        context: Context,
+        attributes: tuple[str, ...],
+    ) -> None:
         self.name = name
         self.line = line
         self.fields = fields
         self.scopes = scopes
         self.context = context
+        self.attributes = attributes
 
     def read(self) -> Attribute | None:
         written = [form for form in FORMS if self.fields.has(form)]
@@ -219,7 +228,7 @@ class _Reader:
             return None
         scope = self.scopes.where(source.type for source in sources)
         label = f"{self.fields.label}: 'where'"
-        type_of(guard, scope, self.context, label, (), BOOL, parameters=self.context.parameters)
+        type_of(guard, scope, self.context, label, self.attributes, BOOL, over_event=True)
         return guard.expression
 
     def _counting(self) -> dict[str, Any]:

@@ -142,12 +142,6 @@ def _unreachable(start: str, stages: Stages, transitions: tuple[TransitionRule, 
     for stage in stages.leaves.values():
         if stage.id not in reached:
             msg = f"no chain of transitions from '{start}' leads to the stage '{stage.id}'"
-            report.add("unreachable-stage", _At(stage.line), msg, "Add a transition to it, or leave it out")
-
-
-class _At:
-    """The line of a stage; its column is where its name begins, which the model does not keep."""
-
-    def __init__(self, line: int) -> None:
-        self.line = line
-        self.column = 1
+            report.add(
+                "unreachable-stage", stages.places[stage.id], msg, "Add a transition to it, or leave it out"
+            )

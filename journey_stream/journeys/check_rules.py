@@ -137,7 +137,7 @@ class Rules:
         by = fields.get("by")
         if isinstance(trigger, OnEvent) and isinstance(by, Scalar):
             check_by(by, trigger.types, self.context, fields.label)
-        if isinstance(trigger, OnEnter) and isinstance(by, Scalar):
+        if isinstance(trigger, OnEnter) and isinstance(by, Scalar) and fields.has("cancel"):
             msg = f"{fields.label}: 'by' ties events together, and 'enter' is triggered by none"
             self.context.report.add("conflicting-keys", by, msg, "Leave it out")
         payload = {
@@ -217,7 +217,7 @@ class Rules:
         if guard is None:
             return None
         scope = self.scopes.where(kinds)
-        type_of(guard, scope, self.context, label, (), BOOL, parameters=self.context.parameters)
+        type_of(guard, scope, self.context, label, self.scopes.attributes, BOOL, over_event=True)
         return guard.expression
 
     def _trigger(self, fields: Fields) -> Trigger | None:

@@ -24,6 +24,8 @@ class Stages:
 
     leaves: dict[str, Stage] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
+    places: dict[str, Place] = field(default_factory=dict)
+    """Where each leaf is named."""
 
     @property
     def names(self) -> list[str]:
@@ -64,7 +66,7 @@ class Stages:
         inner = [stage.id for stage in self.leaves.values() if stage.parent and stage.leaf == name]
         patterns = [f"*/{stage.leaf}" for stage in self.leaves.values() if stage.parent]
         known = [*self.names, *patterns, *(f"{group}/*" for group in self.groups)]
-        hint = did_you_mean(name, known) or did_you_mean(name, self.names, "The stages")
+        hint = did_you_mean(name, known) or did_you_mean(name, self.names, "The stages") or "There is none"
         if inner:
             hint = f"Inside a parent its name is {' or '.join(inner[:4])}; all of them: '*/{name}'"
         context.report.add("unknown-stage", place, f"{label}: there is no stage '{name[:80]}'", hint)
@@ -101,9 +103,9 @@ class Stages:
         if name.endswith("/."):
             same = SameLeaf(name[:-2])
             if same.parent not in self.groups:
-                hint = did_you_mean(same.parent, self.groups, "The parents")
+                known = did_you_mean(same.parent, self.groups, "The parents")
                 msg = f"{label}: there is no parent '{same.parent[:80]}'"
-                context.report.add("unknown-stage", word, msg, hint)
+                context.report.add("unknown-stage", word, msg, known)
                 return None
             return same if self._lead(word, same, origins, context, label) else None
         entry = self.entry(name)
@@ -161,7 +163,7 @@ def read_stages(table: Table, context: Context) -> Stages:
         if fields.has("stages"):
             _read_group(name, fields, stages, context)
         else:
-            _add_leaf(name, entry.key.line, fields, None, stages, context)
+            _add_leaf(name, entry.key, fields, None, stages, context)
     return stages
 
 
@@ -186,7 +188,7 @@ def _read_group(name: str, fields: Fields, stages: Stages, context: Context) -> 
             msg = f"{label}: stages nest one level deep, and this is the second"
             context.report.add("bad-value", child.at("stages"), msg, "Make it a stage beside its parent")
             continue
-        _add_leaf(id_, entry.key.line, child, (name, fields), stages, context)
+        _add_leaf(id_, entry.key, child, (name, fields), stages, context)
         leaves.append(id_)
     initial = fields.get("initial")
     if initial is not None and f"{name}/{initial}" not in leaves:
@@ -206,7 +208,12 @@ def _read_group(name: str, fields: Fields, stages: Stages, context: Context) -> 
 
 
 def _add_leaf(
-    id_: str, line: int, fields: Fields, parent: tuple[str, Fields] | None, stages: Stages, context: Context
+    id_: str,
+    place: Place,
+    fields: Fields,
+    parent: tuple[str, Fields] | None,
+    stages: Stages,
+    context: Context,
 ) -> None:
     above = parent[1] if parent else None
     kind = fields.get("kind") or (above.get("kind") if above else None)
@@ -218,6 +225,7 @@ def _add_leaf(
     rank = fields.get("rank")
     if rank is None and above is not None:
         rank = above.get("rank")
+    stages.places[id_] = place
     stages.leaves[id_] = Stage(
         id=id_,
         kind=kind or "prospect",  # a finding keeps the journey from being used
@@ -227,5 +235,5 @@ def _add_leaf(
         remember=remember,
         rank=len(stages.leaves) + 1 if rank is None else rank,
         memory=memory,
-        line=line,
+        line=place.line,
     )

@@ -5,7 +5,8 @@ In: a parsed guard, its scope, the type it must have. Out: its type, or None whe
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection
 
 from journey_stream.journeys import guards
 from journey_stream.journeys.check import Context
@@ -18,6 +19,7 @@ RULE_OF: dict[str, str] = {
     "bad-call": "bad-call",
     "wrong-type": "guard-type",
 }
+_NAMED = re.compile(r"`(\w+)`")
 
 
 def type_of(
@@ -25,10 +27,10 @@ def type_of(
     scope: PlainScope,
     context: Context,
     label: str,
-    broken: Collection[str] = (),
+    attributes: Collection[str] = (),
     expected: Type | None = None,
     *,
-    parameters: Mapping[str, object] | None = None,
+    over_event: bool = False,
 ) -> Type | None:
     """Check one expression.
 
@@ -37,30 +39,56 @@ def type_of(
         scope: What it may name.
         context: Where findings go.
         label: What messages call the place.
-        broken: Names that were written but did not fit: a finding exists, so theirs are left out.
+        attributes: Names of attributes that the scope lacks. Over a customer they are those that were written
+            but did not fit: a finding exists, so there is none for their use.
         expected: The type it must have; any if None.
-        parameters: Those of the journey, where bare names are event properties: a name for both is a finding.
+        over_event: It is a `where`: bare names are properties of the event.
     """
-    before = len(context.report.findings)
-    for name in sorted(guard.expression.names() & (parameters or {}).keys()):
+    report = context.report
+    before = len(report.findings)
+    if over_event:
+        _ambiguous(guard, scope, context, label)
+    found, problems = guards.check(guard.expression, scope)
+    for problem in problems:
+        named = _NAMED.search(problem.message)
+        name = named.group(1) if named and problem.rule == "unknown-name" else ""
+        if name in attributes and not over_event:
+            continue
+        place = guard.spot(problem.column, problem.line)
+        hint = _way_out(name, problem, scope, attributes, over_event)
+        report.add(RULE_OF[problem.rule], place, f"{label}: {problem.message}", hint)
+    if problems or len(report.findings) > before:
+        return None
+    if expected is not None and not _fits(found, expected):
+        msg = f"{label}: expected {_words(expected)}, and this is {found}"
+        way = "Compare it with something: orders >= 4" if expected.name == "bool" else None
+        report.add("guard-type", guard.node, msg, way)
+        return None
+    return found
+
+
+def _ambiguous(guard: Guard, scope: PlainScope, context: Context, label: str) -> None:
+    """A name that is both a property of the event and a parameter means the property; say so."""
+    for name in sorted(guard.expression.names() & context.parameters.keys()):
         binding = scope.lookup(name)
         if binding is not None and binding.constant is None:
             msg = f"{label}: '{name}' is a property of the event and a parameter"
             context.report.add("ambiguous-name", guard.node, msg, "Rename the parameter")
-    found, problems = guards.check(guard.expression, scope)
-    for problem in problems:
-        if not _known_already(problem, broken, scope):
-            place = guard.spot(problem.column, problem.line)
-            rule = RULE_OF[problem.rule]
-            context.report.add(rule, place, f"{label}: {problem.message}", problem.suggestion or None)
-    if problems or len(context.report.findings) > before:
-        return None
-    if expected is not None and not _fits(found, expected):
-        msg = f"{label}: expected {_words(expected)}, and this is {found}"
-        hint = "Compare it with something: orders >= 4" if expected.name == "bool" else None
-        context.report.add("guard-type", guard.node, msg, hint)
-        return None
-    return found
+
+
+def _way_out(
+    name: str, problem: Problem, scope: PlainScope, attributes: Collection[str], over_event: bool
+) -> str | None:
+    """The suggestion of the guards, or a better one where the place explains the mistake."""
+    if over_event and name in attributes:
+        return f"'{name}' is an attribute: ask for it in when, where names are of the customer"
+    if name == "event" and scope.members("event") is None:
+        if over_event:
+            return "Here a bare name is the event's property: total"
+        return "No event triggers here: keep the value in an attribute, such as {last: order_completed.total}"
+    if name and not over_event and scope.lookup_member("event", name) is not None:
+        return f"Write event.{name} for the property of the event"
+    return problem.suggestion[:1].upper() + problem.suggestion[1:] or None
 
 
 def _fits(found: Type, expected: Type) -> bool:
@@ -71,11 +99,3 @@ def _fits(found: Type, expected: Type) -> bool:
 
 def _words(expected: Type) -> str:
     return {"bool": "true or false", "double": "a number of seconds", "string": "text"}[expected.name]
-
-
-def _known_already(problem: Problem, broken: Collection[str], scope: PlainScope) -> bool:
-    return problem.rule == "unknown-name" and any(
-        f"'{name}'" in problem.message or f"`{name}`" in problem.message
-        for name in broken
-        if scope.lookup(name) is None
-    )

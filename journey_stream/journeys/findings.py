@@ -128,4 +128,4 @@ def did_you_mean(name: str, known: Iterable[str], what: str | None = None) -> st
     if what is None or not names:
         return None
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
-    return f"{what} {'is' if len(names) == 1 else 'are'} {shown}"
+    return f"{what}: {shown}"

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib import resources
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import yaml
 
@@ -35,6 +35,8 @@ class Scalar:
     quoted: bool = False
     inline: bool = True
     """On one line as written, so that a column inside the text can be told."""
+    broken: bool = False
+    """Not part of the language; a finding says why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,9 +121,10 @@ def read(text: str, report: Report) -> Node | None:
         before = text[: error.position] if isinstance(error.position, int) else ""
         spot = Spot(before.count("\n") + 1, len(before) - (before.rfind("\n") + 1) + 1)
         report.add("yaml-syntax", spot, f"a character that YAML does not allow: {error.character!r}")
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
+    except (yaml.YAMLError, ValueError, OverflowError):
         # PyYAML lets some ValueErrors through: an escape beyond Unicode, a version number without end
-        report.add("yaml-syntax", Spot(), f"the text cannot be read as YAML: {str(error)[:200]}")
+        msg = "the text cannot be read as YAML: an escape or a version number is out of range"
+        report.add("yaml-syntax", Spot(), msg)
     return None
 
 
@@ -173,7 +176,7 @@ def _fold(events: Iterator[yaml.Event], report: Report) -> Node | None:
     return root
 
 
-def _spot(mark: yaml.Mark | None) -> Spot:
+def _spot(mark: Any) -> Spot:
     return Spot() if mark is None else Spot(mark.line + 1, mark.column + 1)
 
 
@@ -182,7 +185,7 @@ def _node(event: yaml.Event, spot: Spot, stack: list[_Open], report: Report) -> 
     if isinstance(event, yaml.AliasEvent):
         hint = f'Write it out, or make it a parameter; a pattern has to stand in quotes: "*{event.anchor}"'
         report.add("yaml-alias", spot, f"the alias *{event.anchor} is not part of the language", hint)
-        return Scalar(None, "", spot.line, spot.column)
+        return Scalar(None, "", spot.line, spot.column, broken=True)
     if isinstance(event, yaml.ScalarEvent):
         return _scalar(event, spot, report)
     if isinstance(event, yaml.CollectionStartEvent):
@@ -207,23 +210,23 @@ def _no_decoration(event: yaml.NodeEvent, spot: Spot, report: Report) -> None:
 
 
 def _scalar(event: yaml.ScalarEvent, spot: Spot, report: Report) -> Scalar:
+    before = len(report.findings)
     _no_decoration(event, spot, report)
     text: str = event.value
     if len(text) > MAX_SCALAR:
         report.add("too-large", spot, f"a text of {len(text):,} characters; at most {MAX_SCALAR:,} are read")
-        text = ""
     try:
         text.encode()
     except UnicodeEncodeError:
         report.add("yaml-syntax", spot, "a text with half a character (a lone surrogate)")
-        text = ""
+    broken = len(report.findings) > before and event.anchor is None
     quoted = event.style in ("'", '"')
     plain = event.style in (None, "") and event.tag is None
     begin, end = _spot(event.start_mark), _spot(event.end_mark)
     # a quoted text with escapes is longer than its value: columns inside it cannot be told
     inline = begin.line == end.line and end.column - begin.column == len(event.value) + (2 if quoted else 0)
     value = _core(text) if plain else text
-    return Scalar(value, text, spot.line, spot.column, quoted, inline)
+    return Scalar(value, text, spot.line, spot.column, quoted, inline, broken)
 
 
 def _core(text: str) -> str | int | float | bool | None:

@@ -163,7 +163,7 @@ def _duration(node: Node, key: Key, context: Context, label: str) -> int | None:
         hint = f"Add a unit: {text}s, {text}h or {text}d?"
     elif re.fullmatch(NAME, text):
         rule = "unknown-parameter"
-        hint = did_you_mean(text, context.durations, "The parameters that are durations") or hint
+        hint = did_you_mean(text, context.parameters) or hint
     context.report.add(rule, node, f"{label}: '{text[:60]}' is no duration", hint)
     return None
 
@@ -189,6 +189,8 @@ def _each(node: Node, key: Key, context: Context, label: str) -> Iterator[Scalar
     if not items:
         context.report.add("empty", node, f"{label} is an empty list", f"Expected {TAKES[key.takes]}")
     for item in items:
+        if isinstance(item, Scalar) and item.broken:
+            continue  # the reader has said why
         word = _word(item, key, context, label)
         if word is not None:
             yield word
