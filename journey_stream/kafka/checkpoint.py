@@ -28,8 +28,7 @@ CLOSE_SECONDS: Final = 3.0
 
 _COMPRESSION: Final[Mapping[str, int]] = {"none": 0, "gzip": 1, "lz4": 3}
 
-Headers = Iterable[tuple[str, bytes]]
-Row = tuple[bytes | None, bytes | None, Any]
+Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
 """Key, value, headers."""
 
 
@@ -139,7 +138,7 @@ class Writer(Sender):
         await self._producer.begin_transaction()
         try:
             sends = [self.send(topic, p, batch, self._public) for (topic, p), batch in rows.items()]
-            states = ((key, state, ()) for key, state in changes)
+            states = ((key, state, []) for key, state in changes)
             sends.append(self.send(changelog, self._partition, states, self._internal))
             # All are waited for, also when one fails: an abort must not race with our own sends.
             for outcome in await asyncio.gather(*sends, return_exceptions=True):
@@ -168,5 +167,5 @@ class Writer(Sender):
                 if partitioner is None:
                     partitioner = self._partitioners[count] = Partitioner(count)
                 partition = partitioner(out.partition_key)
-            rows.setdefault((out.topic, partition), []).append((out.key, out.value, out.headers))
+            rows.setdefault((out.topic, partition), []).append((out.key, out.value, list(out.headers)))
         return rows

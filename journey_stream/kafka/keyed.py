@@ -128,6 +128,10 @@ class KeyedPartition:
         self.released = BEGINNING
         self.dirty = False
         """Whether the clock or the position moved since the last checkpoint."""
+        self.effects = False
+        """Whether there is something to publish or to keep since the last checkpoint."""
+        self.oldest_arrival = NEVER
+        """Broker time of the oldest source record applied since the last checkpoint."""
         self._decode = decoder.decode
         self._options = options
         self._received: dict[bytes, int] = {}
@@ -180,6 +184,8 @@ class KeyedPartition:
             gate = options.until if now - self.clock.reached <= options.catch_up else until
         else:
             decided, gate = max(until, 0), until
+        # What is at or below W goes at once: a restart would take it for done.
+        gate = max(gate, self.released)
         if self.buffer and self.buffer.earliest <= gate:
             self._release(gate, decided)
         self.released = max(self.released, until)
@@ -187,7 +193,7 @@ class KeyedPartition:
             fired = self.engine.fire(until, decided, FIRE_LIMIT)
             self.pending += fired
             if fired:
-                self.dirty = True
+                self.dirty = self.effects = True
         return bool(self.engine.next_due <= until)
 
     @property
@@ -226,7 +232,8 @@ class KeyedPartition:
         self._dead = []
         self._applied = []
         self.pending = 0
-        self.dirty = False
+        self.dirty = self.effects = False
+        self.oldest_arrival = NEVER
         return result
 
     def _mark(self, value: bytes) -> None:
@@ -275,6 +282,8 @@ class KeyedPartition:
             self._kill(record, "too_late", f"occurred_at is {behind} s behind the clock, which is more than the window")
             return
         event.late = lateness == "late"
+        if at.broker_at < self.oldest_arrival:
+            self.oldest_arrival = at.broker_at
         self.buffer.push(event, record)
         self.counts[topic, lateness] += 1
 
@@ -284,7 +293,7 @@ class KeyedPartition:
         for event, record in self.buffer.release(gate):
             apply(event, max(event.at, decided) if event_clock else decided, late=event.late)
             applied((event, record))
-        self.dirty = True
+        self.dirty = self.effects = True
 
     def _kill(self, record: Record, reason: Reason, detail: str) -> None:
         at = hop.unpack(_head(record))
@@ -304,6 +313,7 @@ class KeyedPartition:
             )
         )
         self.counts[topic, "dead"] += 1
+        self.effects = True
 
     def _foreign(self, record: Record, detail: str) -> None:
         """A record that no intake of ours wrote: kept as a dead letter of the keyed topic itself."""
@@ -321,6 +331,7 @@ class KeyedPartition:
             )
         )
         self.counts[record.topic, "dead"] += 1
+        self.effects = True
 
 
 def _head(record: Record) -> bytes:

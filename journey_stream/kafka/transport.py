@@ -54,6 +54,8 @@ class GroupOptions(msgspec.Struct, frozen=True):
 class Host(Protocol):
     """Who owns the lanes: told about each assignment before records flow and before partitions go."""
 
+    consumer: BatchConsumer
+
     async def partitions_assigned(self, assigned: set[TP]) -> None:
         """Set positions and start lanes; returns quickly, restoring goes on in the lanes."""
 
@@ -73,6 +75,8 @@ class _NoReadOffsets(dict[TP, int | None]):
 
 class BatchThread(driver.AIOKafkaConsumerThread):
     """The consumer's thread: fetches, seeks and commits run on its own loop, one at a time."""
+
+    mundane_level = "debug"
 
     epochs: dict[TP, int]
     held: frozenset[TP]
@@ -131,27 +135,48 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 batches.append((tp, Batch(records, epochs.get(tp, 0))))
         return batches
 
-    async def seek_to(self, positions: Mapping[TP, int | None]) -> dict[TP, int]:
-        """Set positions (None = the beginning); gives the new epochs of the partitions still assigned."""
+    async def seek_to(
+        self, positions: Mapping[TP, int | None]
+    ) -> tuple[dict[TP, int], dict[TP, tuple[int, int]]]:
+        """Set positions (None = the beginning).
+
+        Gives the new epochs of the partitions still assigned, and for positions that the broker no longer has the
+        (wanted, first) offsets: those start at the first.
+        """
         consumer = self._ensure_consumer()
+        mine = {driver.ensure_aiokafka_TP(tp) for tp in positions} & consumer.assignment()
+        first = await consumer.beginning_offsets(list(mine)) if mine else {}
         epochs: dict[TP, int] = {}
+        lost: dict[TP, tuple[int, int]] = {}
         for tp, position in positions.items():
             aiokafka_tp = driver.ensure_aiokafka_TP(tp)
+            if aiokafka_tp not in first:
+                continue
+            start = first[aiokafka_tp]
+            if position is not None and position < start:
+                lost[tp] = (position, start)
             try:
-                if position is None:
-                    await consumer.seek_to_beginning(aiokafka_tp)
-                else:
-                    consumer.seek(aiokafka_tp, position)
+                consumer.seek(aiokafka_tp, max(start, position or 0))
             except IllegalStateError:
                 continue  # taken away meanwhile; the next assignment sets it again
             self.handed.pop(tp, None)
             epochs[tp] = self.epochs[tp] = self.epochs.get(tp, 0) + 1
-        return epochs
+        return epochs, lost
 
     async def committed_offsets(self, tps: Iterable[TP]) -> dict[TP, int | None]:
         """Read what the group has committed."""
-        consumer = self._ensure_consumer()
-        return {tp: await consumer.committed(driver.ensure_aiokafka_TP(tp)) for tp in tps}
+        wanted = [driver.ensure_aiokafka_TP(tp) for tp in tps]
+        if not wanted:
+            return {}
+        found = await self._ensure_consumer()._coordinator.fetch_committed_offsets(wanted)
+        return {TP(tp.topic, tp.partition): found[tp].offset if tp in found else None for tp in wanted}
+
+    async def bounds(self, tp: TP) -> tuple[int, int]:
+        """Read the first and the end offset of a partition."""
+        consumer, wanted = self._ensure_consumer(), driver.ensure_aiokafka_TP(tp)
+        first = await consumer.beginning_offsets([wanted])
+        end = await consumer.end_offsets([wanted])
+        return first[wanted], end[wanted]
 
     async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:
         """Commit positions of source partitions; raises when the group refuses."""
@@ -176,6 +201,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
 class BatchConsumer(driver.Consumer):
     """Faust's consumer with batches for messages and positions that belong to the lanes."""
 
+    mundane_level = "debug"
+
     _thread: BatchThread
     host: Host
 
@@ -183,6 +210,7 @@ class BatchConsumer(driver.Consumer):
         super().__init__(*args, **kwargs)
         self._read_offset = _NoReadOffsets()
         self.host = cast(BatchTransport, self.transport).host
+        self.host.consumer = self
 
     def _new_consumer_thread(self) -> BatchThread:
         return BatchThread(self, loop=self.loop, beacon=self.beacon)
@@ -262,6 +290,8 @@ class BatchConsumer(driver.Consumer):
 
 class IdleProducer(driver.Producer):
     """Faust's producer, never connected: what we send goes through producers of the lanes."""
+
+    mundane_level = "debug"
 
     async def on_start(self) -> None:
         """Connect nothing."""

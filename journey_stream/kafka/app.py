@@ -1,0 +1,208 @@
+"""The Faust app of a worker, and the process around it.
+
+Enters: settings and the compiled journeys. Leaves: a running worker, or the exit code of one that has ended.
+Strategy: Faust is the host: group membership, agents (one per source topic and one for the keyed topic), web server,
+start and stop. The agents only hand batches to lanes; tables, commit, `take()` and exactly-once of Faust are not
+used (ADR 0004).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import tempfile
+from collections.abc import Callable
+from typing import Any, Final, cast
+
+import faust
+import msgspec
+from yarl import URL
+
+import journey_stream
+from journey_stream.encode import Encoder
+from journey_stream.errors import BrokerError, JourneyStreamError, TopicError
+from journey_stream.events.decode import Decoder
+from journey_stream.kafka.assignor import sticky_assignor
+from journey_stream.kafka.keyed import JourneyVersion, Options
+from journey_stream.kafka.lane import LaneOptions
+from journey_stream.kafka.metrics import Metrics
+from journey_stream.kafka.security import client_options
+from journey_stream.kafka.topics import ensure_topics
+from journey_stream.kafka.transport import BatchTransport, GroupOptions, hand_over
+from journey_stream.kafka.web import add_pages
+from journey_stream.kafka.worker import JourneyWorker, WorkerOptions
+from journey_stream.settings import Settings, TopicNames
+from journey_stream.values import NEVER, SECOND
+
+log = logging.getLogger(__name__)
+
+FETCHES_PER_POLL: Final = 4
+"""Records taken per poll over all partitions, in fetches of `fetch.records`."""
+
+
+class Parts(msgspec.Struct, frozen=True):
+    """What a worker runs, made from settings and definitions: the same for every partition."""
+
+    make_engine: Callable[[], Any]
+    """Makes an empty `engine.Partition` of the compiled program."""
+    decoder: Decoder
+    encoder: Encoder
+    versions: tuple[JourneyVersion, ...]
+    extra_topics: tuple[str, ...] = ()
+
+
+class JourneyApp(faust.App):
+    """Faust's app, with the lanes stopped while the group still knows us, and nothing written to disk."""
+
+    mundane_level = "debug"
+    journeys: JourneyWorker
+
+    async def on_stop(self) -> None:
+        """Drain, commit, then let Faust stop."""
+        await self.journeys.shutdown()
+        await super().on_stop()
+
+    def _create_directories(self) -> None:
+        """State is in the changelog: no directories."""
+
+
+def worker_options(settings: Settings, parts: Parts) -> WorkerOptions:
+    """Translate the settings for the lanes."""
+    names = TopicNames.of(settings)
+    client = client_options(settings)
+    return WorkerOptions(
+        client=client,
+        sources=names.sources,
+        events=names.events,
+        partitions=settings.partitions,
+        keyed=Options(
+            mode=settings.clock,
+            until=NEVER if settings.until is None else settings.until,
+            allowed_lateness=settings.allowed_lateness,
+            dedup_window=settings.dedup_window,
+            catch_up=settings.catch_up,
+            application=journey_stream.__version__,
+            journeys=parts.versions,
+        ),
+        lane=LaneOptions(
+            client=client,
+            application_id=settings.application_id,
+            changelog=names.changelog,
+            partitions=settings.partitions,
+            max_record_bytes=settings.max_record_bytes,
+            public_compression=settings.compression.public,
+            internal_compression=settings.compression.internal,
+            interval=settings.checkpoint.interval / SECOND,
+            records=settings.checkpoint.records,
+        ),
+        max_record_bytes=settings.max_record_bytes,
+        max_buffered=settings.max_buffered,
+        marker_seconds=settings.marker_interval / SECOND,
+        idle_seconds=settings.idle_after / SECOND,
+    )
+
+
+def build_app(settings: Settings, parts: Parts) -> JourneyApp:
+    """Make the Faust app of a worker; `app.journeys` are its lanes."""
+    names = TopicNames.of(settings)
+    options = worker_options(settings, parts)
+    metrics = Metrics()
+    worker = JourneyWorker(options, parts.make_engine, parts.decoder, parts.encoder, metrics)
+    servers = [server.strip() for server in settings.bootstrap_servers.split(",")]
+    app = JourneyApp(
+        settings.application_id,
+        broker=[URL(f"aiokafka://{server}") for server in servers],
+        store="memory://",
+        datadir=tempfile.gettempdir(),
+        autodiscover=False,
+        topic_disable_leader=True,
+        topic_allow_declare=False,
+        topic_partitions=settings.partitions,
+        table_standby_replicas=0,
+        stream_wait_empty=False,
+        broker_session_timeout=10,
+        broker_request_timeout=60,
+        web_enabled=settings.web.port != 0,
+        web_bind=settings.web.host,
+        web_port=settings.web.port or 6066,
+        web_router_enabled=False,
+        web_tables_enabled=False,
+        web_graph_enabled=False,
+        web_stats_enabled=False,
+        web_metrics_enabled=False,
+        worker_redirect_stdouts=False,
+    )
+    app.journeys = worker
+    transport = BatchTransport(app.conf.broker_consumer, app, app.loop)
+    transport.options = GroupOptions(
+        client=options.client,
+        group=settings.application_id,
+        assignor=sticky_assignor(),
+        max_records=settings.fetch.records * FETCHES_PER_POLL,
+    )
+    transport.host = worker
+    app.transport = transport
+    app.producer_transport = transport
+    for name in (*names.sources, names.events):
+        topic = app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        app.agent(topic, name=f"journeys of {name}" if name == names.events else f"intake of {name}")(
+            cast(Any, hand_over(worker.deliver))
+        )
+    add_pages(app, worker)
+    return app
+
+
+def run_parts(settings: Settings, parts: Parts, *, exit_when_done: bool = False) -> int:
+    """Run a worker until it is told to stop; gives the exit code.
+
+    Args:
+        settings: the operator's choices.
+        parts: what to run.
+        exit_when_done: end once everything up to `until` is done (`clock: event`).
+
+    Raises:
+        BrokerError: no broker within `startup_timeout`.
+        TopicError: a topic does not fit.
+    """
+    _use_fast_loop()
+    asyncio.run(ensure_topics(settings, extra=parts.extra_topics))
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    app = build_app(settings, parts)
+    host = faust.Worker(
+        app,
+        loop=loop,
+        quiet=True,
+        override_logging=False,
+        redirect_stdouts=False,
+        loglevel=settings.log_level,
+    )
+    host.spinner = None
+    if exit_when_done:
+        app.task(_stop_when_done(app, host))
+    try:
+        host.execute_from_commandline()
+    except SystemExit as ended:
+        return ended.code if isinstance(ended.code, int) else 1
+    except (BrokerError, TopicError):
+        raise
+    except JourneyStreamError:
+        raise
+    return 0
+
+
+def _stop_when_done(app: JourneyApp, host: Any) -> Callable[[], Any]:
+    async def stop_when_done() -> None:
+        await app.journeys.finished.wait()
+        log.info("everything up to `until` is done")
+        host._schedule_shutdown(__import__("signal").SIGTERM)
+
+    return stop_when_done
+
+
+def _use_fast_loop() -> None:
+    with contextlib.suppress(ImportError):
+        import uvloop
+
+        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())

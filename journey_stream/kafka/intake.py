@@ -1,0 +1,279 @@
+"""Intake of one source partition: every record is read, judged and handed on to its keyed partition.
+
+Enters: batches of a source topic. Leaves: hop records per keyed partition, progress for the markers, a committed
+offset. Strategy: a record is decoded only to learn whose it is and whether it can be used; what goes on is the
+record itself with its coordinates (see `hop`), also when it is dead, so that its dead letter is published exactly
+once, in the keyed partition's transaction. A batch counts as handed on when every send is acknowledged; the first
+failure stops the lane, which starts over from its committed offset (the hop drops what came twice): no gaps.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+from typing import Any, Final, Protocol
+
+from faust.types import TP
+
+from journey_stream.events.decode import Decoder, derived_events
+from journey_stream.kafka import hop
+from journey_stream.kafka.checkpoint import Row
+from journey_stream.kafka.transport import Batch
+from journey_stream.values import Event, Rejection
+
+log = logging.getLogger(__name__)
+
+SLICE: Final = 500
+"""Records worked on before other lanes get a turn."""
+MAX_QUEUED: Final = 20_000
+"""Records waiting in a lane before fetching pauses."""
+COMMIT_SECONDS: Final = 1.0
+BACKOFF: Final = (0.5, 30.0)
+
+
+class Intake:
+    """The judging, without Kafka: records in, rows per keyed partition out."""
+
+    def __init__(self, decoder: Decoder, topic: str, partition: int, partitioner: hop.Partitioner) -> None:
+        self.source = hop.pack_source(topic, partition)
+        self.counts: Counter[tuple[str, str]] = Counter()
+        self._topic = topic
+        self._partition = partition
+        self._decode = decoder.decode
+        self._partitioner = partitioner
+        self._header = hop.packer(self.source)
+
+    def take(self, records: Iterable[Any], rows: dict[int, list[Row]], highest: int | None) -> int | None:
+        """Add the hop records of source records to `rows`, by keyed partition; gives the highest event time."""
+        decode, header, partitioner = self._decode, self._header, self._partitioner
+        read = dead = filtered = 0
+        for record in records:
+            broker_at = record.timestamp * 1000
+            read += 1
+            event = decode(record.value, broker_at)
+            if type(event) is Event:
+                if highest is None or event.at > highest:
+                    highest = event.at
+                head = (hop.HEADER, header(hop.EVENT, record.offset * 2, broker_at))
+                partition = partitioner(event.person.encode())
+                row = (record.key, record.value, [head, *record.headers] if record.headers else [head])
+                kept = rows.get(partition)
+                if kept is None:
+                    rows[partition] = [row]
+                else:
+                    kept.append(row)
+                if event.type == "referral_converted":
+                    self._derive(event, record, broker_at, rows)
+            elif isinstance(event, Rejection):
+                dead += 1
+                self._bury(record, event, broker_at, rows)
+            else:
+                filtered += 1
+        counts, topic = self.counts, self._topic
+        counts[topic, "read"] += read
+        if dead:
+            counts[topic, "rejected"] += dead
+        if filtered:
+            counts[topic, "filtered"] += filtered
+        return highest
+
+    def _derive(self, event: Event, record: Any, broker_at: int, rows: dict[int, list[Row]]) -> None:
+        for derived in derived_events(event):
+            head = (hop.HEADER, self._header(hop.EVENT, record.offset * 2 + 1, broker_at))
+            key = derived.person.encode()
+            rows.setdefault(self._partitioner(key), []).append((key, derived.value, [head]))
+
+    def _bury(self, record: Any, why: Rejection, broker_at: int, rows: dict[int, list[Row]]) -> None:
+        """Send a record that cannot be used to a keyed partition chosen by where it stood."""
+        head = (hop.HEADER, self._header(hop.DEAD, record.offset * 2, broker_at))
+        cause = (hop.DEAD_HEADER, hop.pack_dead(why.reason, why.detail))
+        partition = (record.offset + self._partition) % self._partitioner.partitions
+        rows.setdefault(partition, []).append((record.key, record.value, [head, cause, *record.headers]))
+
+
+class Worker(Protocol):
+    """What an intake lane needs of the worker around it."""
+
+    async def send_hop(self, rows: dict[int, list[Row]]) -> None:
+        """Send rows to the keyed topic; returns when all are acknowledged."""
+
+    async def seek(self, tp: TP, offset: int | None) -> int | None:
+        """Set the position of a partition; gives the new epoch, None when it is no longer ours."""
+
+    async def committed(self, tp: TP) -> int | None:
+        """Read the group's committed offset of a partition."""
+
+    async def commit(self, tp: TP, offset: int) -> None:
+        """Commit the offset of a source partition."""
+
+    def hold(self, tp: TP, why: str) -> None:
+        """Stop fetching a partition."""
+
+    def release(self, tp: TP, why: str) -> None:
+        """Fetch it again."""
+
+    def moved(self) -> None:
+        """Progress was made: a marker is due."""
+
+    def failed(self, lane: str, where: str, error: BaseException) -> None:
+        """Tell that a lane stopped and starts over."""
+
+
+class IntakeLane:
+    """One source partition: a task that takes batches in order."""
+
+    def __init__(self, worker: Worker, tp: TP, intake: Intake, metrics: Any) -> None:
+        self.tp = tp
+        self.intake = intake
+        self.done: int | None = None
+        """Offset up to which everything has been handed on, since the last seek."""
+        self.at_end_since: float | None = None
+        self.failing_since: float | None = None
+        self._worker = worker
+        self._metrics = metrics
+        self._epoch: int | None = None
+        self._queue: deque[Batch] = deque()
+        self._queued = 0
+        self._wake = asyncio.Event()
+        self._closing = False
+        self._committed: int | None = None
+        self._committed_at = time.monotonic()
+        self._highest: int | None = None
+        self._backoff = BACKOFF[0]
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, epoch: int, committed: int | None) -> None:
+        """Begin with batches of `epoch`."""
+        self._epoch = epoch
+        self._committed = committed
+        self._task = asyncio.create_task(self._run(), name=f"intake {self.tp.topic}[{self.tp.partition}]")
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits in this lane and nothing is under way."""
+        return self._queued == 0 and self.failing_since is None and self._epoch is not None
+
+    @property
+    def highest(self) -> int | None:
+        """Highest event time handed on."""
+        return self._highest
+
+    def put(self, batch: Batch) -> None:
+        """Take over a batch, unless it was fetched before the last seek."""
+        if batch.epoch != self._epoch or self._closing:
+            return
+        self._queue.append(batch)
+        self._queued += len(batch.records)
+        if self._queued >= MAX_QUEUED:
+            self._worker.hold(self.tp, "queue")
+        self._wake.set()
+
+    async def close(self, seconds: float) -> None:
+        """Finish the batch at hand, commit, stop; what has not been handed on by then is read again."""
+        self._closing = True
+        self._wake.set()
+        task, self._task = self._task, None
+        if task is not None:
+            _, pending = await asyncio.wait([task], timeout=seconds)
+            for late in pending:
+                late.cancel()
+            if pending:
+                await asyncio.wait(pending, timeout=1.0)
+
+    async def _run(self) -> None:
+        while not self._closing:
+            if self._epoch is None and not await self._start_over():
+                await self._back_off()
+                continue
+            try:
+                await self._work()
+                return
+            except Exception as error:
+                self._fail(error)
+            self._epoch = None
+            self._drop()
+            await self._back_off()
+
+    async def _start_over(self) -> bool:
+        try:
+            self._committed = await self._worker.committed(self.tp)
+            self._epoch = await self._worker.seek(self.tp, self._committed)
+        except Exception as error:
+            self._fail(error)
+            return False
+        self.done = None
+        self.at_end_since = None
+        return self._epoch is not None
+
+    def _fail(self, error: Exception) -> None:
+        self.failing_since = self.failing_since or time.monotonic()
+        at = "?" if self.done is None else str(self.done)
+        self._worker.failed("intake", f"{self.tp.topic}[{self.tp.partition}]@{at}", error)
+
+    async def _back_off(self) -> None:
+        await self._pause(self._backoff)
+        self._backoff = min(self._backoff * 2, BACKOFF[1])
+
+    async def _pause(self, seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while not self._closing and time.monotonic() < end:
+            await asyncio.sleep(0.1)
+
+    def _drop(self) -> None:
+        self._queue.clear()
+        self._queued = 0
+        self._worker.release(self.tp, "queue")
+
+    async def _work(self) -> None:
+        while True:
+            if self._closing:
+                await self._commit()
+                return
+            if self._queue and self._epoch is not None:
+                batch = self._queue.popleft()
+                await self._hand_on(batch.records)
+                self._queued -= len(batch.records)
+                if self._queued < MAX_QUEUED // 2:
+                    self._worker.release(self.tp, "queue")
+            else:
+                self._wake.clear()
+                try:
+                    await asyncio.wait_for(self._wake.wait(), COMMIT_SECONDS)
+                except TimeoutError:
+                    pass
+            if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
+                await self._commit()
+
+    async def _hand_on(self, records: Sequence[Any]) -> None:
+        rows: dict[int, list[Row]] = {}
+        highest = self._highest
+        worked = 0.0
+        for start in range(0, len(records), SLICE):
+            began = time.perf_counter()
+            highest = self.intake.take(records[start : start + SLICE], rows, highest)
+            worked += time.perf_counter() - began
+            await asyncio.sleep(0)
+        self._metrics.batch_seconds.labels("intake").observe(worked)
+        await self._worker.send_hop(rows)
+        # Only now may a marker tell it: the events are in the keyed partitions before the time they moved.
+        self._highest = highest
+        self.done = records[-1].offset + 1
+        self.failing_since = None
+        self._backoff = BACKOFF[0]
+        self._metrics.count_events(self.intake.counts)
+        self._worker.moved()
+
+    async def _commit(self) -> None:
+        self._committed_at = time.monotonic()
+        done = self.done
+        if done is not None and done != self._committed:
+            await self._worker.commit(self.tp, done)
+            self._committed = done
+
+    def progress(self, wall: int, idle: bool) -> hop.Progress:
+        """Tell how far this source partition has come."""
+        position = self.done if self.done is not None else (self._committed or 0)
+        return hop.Progress(self.intake.source, self._highest, idle, wall, position)

@@ -1,0 +1,373 @@
+"""All lanes of one worker process: started and stopped with the group's assignments, fed by the agents.
+
+Enters: assignments and batches (from the transport), the deployment's settings and program. Leaves: lanes at work,
+markers in the keyed topic, and the answers of /health, /ready and /metrics. Strategy: an owner of lanes and of what
+they share: the hop's sender, the markers (one task that asks the brokers where the source partitions end), and the
+rule that source partitions which run ahead of the slowest clock wait while too much is buffered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any, Final
+
+import msgspec
+from faust.types import TP
+
+from journey_stream.encode import Encoder
+from journey_stream.events.decode import Decoder
+from journey_stream.kafka import hop
+from journey_stream.kafka.checkpoint import Row, Sender
+from journey_stream.kafka.intake import Intake, IntakeLane
+from journey_stream.kafka.keyed import KeyedPartition, Options
+from journey_stream.kafka.lane import JourneyLane, LaneOptions
+from journey_stream.kafka.metrics import Metrics
+from journey_stream.kafka.transport import Batch, BatchConsumer
+from journey_stream.release import BEGINNING
+from journey_stream.values import SECOND
+
+log = logging.getLogger(__name__)
+
+PARK_SECONDS: Final = 5.0
+STUCK_SECONDS: Final = 60.0
+"""A lane that has failed for this long makes the worker unhealthy."""
+MARKER_GAP: Final = 0.05
+"""Markers after batches come no closer than this."""
+
+
+class WorkerOptions(msgspec.Struct, frozen=True):
+    """What the worker needs of the deployment."""
+
+    client: Mapping[str, Any]
+    sources: tuple[str, ...]
+    events: str
+    partitions: int
+    keyed: Options
+    lane: LaneOptions
+    max_record_bytes: int
+    max_buffered: int
+    marker_seconds: float
+    idle_seconds: float
+
+
+class JourneyWorker:
+    """The lanes of this process."""
+
+    consumer: BatchConsumer
+
+    def __init__(self, options: WorkerOptions, make_engine: Any, decoder: Decoder, encoder: Encoder, metrics: Metrics) -> None:  # fmt: skip  # noqa: E501
+        self.options = options
+        self.metrics = metrics
+        self.lanes: dict[TP, JourneyLane] = {}
+        self.intakes: dict[TP, IntakeLane] = {}
+        self.stopping = False
+        self.assigned_once = False
+        self.finished = asyncio.Event()
+        """Everything up to `until` is done in every lane of ours."""
+        self._make_engine = make_engine
+        self._decoder = decoder
+        self._encoder = encoder
+        self._partitioner = hop.Partitioner(options.partitions)
+        self._sources: tuple[bytes, ...] = ()
+        self._holds: defaultdict[TP, set[str]] = defaultdict(set)
+        self._sender: Sender | None = None
+        self._sender_lock = asyncio.Lock()
+        self._moved = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._revoked_at: float | None = None
+        self._reports: dict[str, tuple[str, float]] = {}
+
+    # -- the host of the transport -----------------------------------------------------------------------------
+
+    def deliver(self, tp: TP, batch: Batch) -> None:
+        """Give a batch to its lane; nothing is lost if there is none: its position is set at the next assignment."""
+        lane = self.lanes.get(tp) or self.intakes.get(tp)
+        if lane is not None:
+            lane.put(batch)
+
+    async def partitions_revoked(self, revoked: set[TP]) -> None:
+        """Commit what is done and park the lanes, bounded in time."""
+        self._revoked_at = time.monotonic()
+        closing = [lane.close(PARK_SECONDS) for lane in self.intakes.values()]
+        parking = [lane.park(PARK_SECONDS) for lane in self.lanes.values()]
+        await asyncio.gather(*closing, *parking, return_exceptions=True)
+        self.intakes.clear()
+
+    async def partitions_assigned(self, assigned: set[TP]) -> None:
+        """Set positions of source partitions, start or resume the lanes of keyed ones."""
+        if self.stopping:
+            return
+        sender = await self._hop_sender()
+        if not self._sources:
+            self._sources = await self._all_sources(sender)
+        self.assigned_once = True
+        keyed = {tp for tp in assigned if tp.topic == self.options.events}
+        gone = [self.lanes.pop(tp) for tp in list(self.lanes) if tp not in keyed]
+        for lane in gone:
+            self.metrics.forget_partition(lane.tp.topic, lane.tp.partition)
+        for tp in list(self._holds):
+            if tp not in assigned:
+                self._holds.pop(tp)
+        self.consumer.thread.held = frozenset(tp for tp, why in self._holds.items() if why)
+        # Before anything else: keyed partitions must not flow from wherever the group's offset happens to stand.
+        for tp in keyed:
+            if tp not in self.lanes:
+                self.hold(tp, "restore")
+        await self._start_intakes(sorted(assigned - keyed))
+        for tp in sorted(keyed):
+            lane = self.lanes.get(tp)
+            if lane is None:
+                lane = self.lanes[tp] = JourneyLane(self, tp, self.options.lane, self._encoder, self.metrics)
+            lane.assigned()
+        if gone:
+            await asyncio.gather(*(lane.close() for lane in gone), return_exceptions=True)
+        self._report_assignment(assigned)
+        if not self._tasks:
+            self._tasks = [asyncio.create_task(self._tell_progress(), name="markers")]
+
+    async def _start_intakes(self, tps: list[TP]) -> None:
+        thread = self.consumer.thread
+        committed = await thread.run(lambda: thread.committed_offsets(tps))
+        epochs, lost = await thread.run(lambda: thread.seek_to(committed))
+        for tp, (wanted, first) in lost.items():
+            log.error("%s[%d]: offsets %d to %d were deleted before they were read; raise the topic's retention",
+                      tp.topic, tp.partition, wanted, first - 1)  # fmt: skip
+        for tp in tps:
+            old = self.intakes.pop(tp, None)
+            if old is not None:
+                await old.close(0)
+            intake = Intake(self._decoder, tp.topic, tp.partition, self._partitioner)
+            lane = self.intakes[tp] = IntakeLane(self, tp, intake, self.metrics)
+            if tp in epochs:
+                lane.start(epochs[tp], committed[tp])
+
+    async def _all_sources(self, sender: Sender) -> tuple[bytes, ...]:
+        counts = {topic: await sender.partitions(topic) for topic in self.options.sources}
+        return tuple(hop.pack_source(topic, p) for topic, count in counts.items() for p in range(count))
+
+    def _report_assignment(self, assigned: set[TP]) -> None:
+        counts: dict[str, int] = dict.fromkeys((*self.options.sources, self.options.events), 0)
+        for tp in assigned:
+            counts[tp.topic] = counts.get(tp.topic, 0) + 1
+        for topic, count in counts.items():
+            self.metrics.assigned.labels(topic).set(count)
+        self.metrics.rebalances.inc()
+        if self._revoked_at is not None:
+            self.metrics.rebalance_seconds.observe(time.monotonic() - self._revoked_at)
+            self._revoked_at = None
+        log.info("assigned: %s", ", ".join(f"{topic} {count}" for topic, count in counts.items()))
+
+    async def shutdown(self) -> None:
+        """Commit what is done and stop everything; called while the group still knows us."""
+        if self.stopping:
+            return
+        self.stopping = True
+        for task in self._tasks:
+            task.cancel()
+        await self.partitions_revoked(set())
+        await asyncio.gather(*(lane.close() for lane in self.lanes.values()), return_exceptions=True)
+        if self._sender is not None:
+            await self._sender.stop()
+
+    # -- what lanes ask for ------------------------------------------------------------------------------------
+
+    def now(self) -> int:
+        """The wall clock, microseconds."""
+        return time.time_ns() // 1000
+
+    def make_partition(self, partition: int) -> KeyedPartition:
+        """Make the empty logic of a keyed partition."""
+        return KeyedPartition(self._make_engine(), self._decoder, self._sources, self.options.keyed)
+
+    async def seek(self, tp: TP, offset: int | None) -> int | None:
+        """Set the position of a partition; gives the new epoch, None when it is not ours now."""
+        thread = self.consumer.thread
+        epochs, lost = await thread.run(lambda: thread.seek_to({tp: offset}))
+        for wanted, first in lost.values():
+            log.error("%s[%d]: offsets %d to %d were deleted before they were read; raise the topic's retention",
+                      tp.topic, tp.partition, wanted, first - 1)  # fmt: skip
+        return epochs.get(tp)
+
+    async def committed(self, tp: TP) -> int | None:
+        """Read the group's committed offset."""
+        thread = self.consumer.thread
+        return (await thread.run(lambda: thread.committed_offsets([tp])))[tp]
+
+    async def commit(self, tp: TP, offset: int) -> None:
+        """Commit the offset of a source partition."""
+        thread = self.consumer.thread
+        await thread.run(lambda: thread.commit_offsets({tp: offset}))
+
+    async def bounds(self, tp: TP) -> tuple[int, int]:
+        """Read first and end offset of a partition."""
+        thread = self.consumer.thread
+        return await thread.run(lambda: thread.bounds(tp))
+
+    def hold(self, tp: TP, why: str) -> None:
+        """Stop fetching a partition, until every reason is gone."""
+        self._holds[tp].add(why)
+        self.consumer.hold(tp)
+
+    def release(self, tp: TP, why: str) -> None:
+        """Take back one reason."""
+        reasons = self._holds.get(tp)
+        if reasons:
+            reasons.discard(why)
+            if not reasons:
+                self.consumer.release(tp)
+
+    def moved(self) -> None:
+        """Progress was made: a marker is due."""
+        self._moved.set()
+
+    def failed(self, lane: str, where: str, error: BaseException) -> None:
+        """Tell that a lane stopped and starts over: the first time with its trace, then in short, once a minute."""
+        self.metrics.failures.labels(lane).inc()
+        what = f"{type(error).__name__}: {error}"
+        key = f"{lane} {where.partition('@')[0]}"
+        last, at = self._reports.get(key, ("", 0.0))
+        if last != what:
+            log.error("%s lane %s stopped and starts over from its last checkpoint: %s", lane, where, what,
+                      exc_info=error)  # fmt: skip
+        elif time.monotonic() - at > 60:
+            log.error("%s lane %s still cannot go on: %s", lane, where, what)
+        else:
+            return
+        self._reports[key] = (what, time.monotonic())
+
+    async def send_hop(self, rows: dict[int, list[Row]]) -> None:
+        """Send rows to the keyed topic; returns when all are acknowledged, raises the first failure."""
+        sender = await self._hop_sender()
+        topic, compression = self.options.events, self.options.lane.internal_compression
+        sends = [sender.send(topic, partition, batch, compression) for partition, batch in rows.items()]
+        for outcome in await asyncio.gather(*sends, return_exceptions=True):
+            if isinstance(outcome, BaseException):
+                await self._discard_sender(sender)
+                raise outcome
+
+    async def _hop_sender(self) -> Sender:
+        async with self._sender_lock:
+            if self._sender is None:
+                sender = Sender(self.options.client, self.options.max_record_bytes)
+                await sender.start()
+                self._sender = sender
+            return self._sender
+
+    async def _discard_sender(self, sender: Sender) -> None:
+        async with self._sender_lock:
+            if self._sender is sender:
+                self._sender = None
+                await sender.stop()
+
+    # -- markers and run-ahead ---------------------------------------------------------------------------------
+
+    async def _tell_progress(self) -> None:
+        failing = False
+        while True:
+            try:
+                await asyncio.wait_for(self._moved.wait(), self.options.marker_seconds)
+                await asyncio.sleep(MARKER_GAP)
+            except TimeoutError:
+                pass
+            self._moved.clear()
+            try:
+                await self._send_markers()
+                self._hold_sources()
+                failing = False
+            except Exception as error:
+                if not failing:
+                    log.warning("markers: cannot tell progress: %s: %s", type(error).__name__, error)
+                failing = True
+                await asyncio.sleep(0.5)
+            if self.lanes and all(lane.finished for lane in self.lanes.values()):
+                self.finished.set()
+
+    async def _send_markers(self) -> None:
+        intakes = dict(self.intakes)
+        if not intakes:
+            return
+        wall = self.now()
+        began = time.monotonic()
+        quiet = [tp for tp, lane in intakes.items() if lane.idle]
+        thread = self.consumer.thread
+        ends = await thread.run(lambda: thread.ends(quiet)) if quiet else {}
+        progress = []
+        for tp, lane in intakes.items():
+            found = ends.get(tp)
+            at_end = False
+            if found is not None:
+                position, end, handed = found
+                # What was handed out by the consumer but is still on its way to the lane is not done.
+                at_end = lane.idle and position is not None and position >= end and handed in (None, lane.done)
+                self.metrics.lag.labels(tp.topic, tp.partition).set(max(0, end - (position or 0)))
+            if not at_end:
+                lane.at_end_since = None
+            elif lane.at_end_since is None:
+                lane.at_end_since = began
+            since = lane.at_end_since
+            idle = since is not None and began - since >= self.options.idle_seconds
+            progress.append(lane.progress(wall, idle))
+        if intakes != self.intakes:
+            return  # a rebalance came between: whoever owns them now tells
+        row: Row = (None, hop.pack_marker(progress), [(hop.HEADER, hop.MARKER_BYTES)])
+        await self.send_hop({partition: [row] for partition in range(self.options.partitions)})
+
+    def _hold_sources(self) -> None:
+        """While too much waits for the clock, source partitions ahead of the slowest clock wait too."""
+        logics = [lane.logic for lane in self.lanes.values() if lane.logic is not None]
+        buffered = sum(len(logic.buffer) for logic in logics)
+        slowest = min((logic.clock.reached for logic in logics), default=BEGINNING)
+        full = buffered > self.options.max_buffered
+        easy = buffered < self.options.max_buffered // 2
+        held = 0
+        for tp, lane in self.intakes.items():
+            ahead = lane.highest is not None and lane.highest > slowest
+            if full and ahead:
+                self.hold(tp, "ahead")
+            elif easy or not ahead:
+                self.release(tp, "ahead")
+            held += "ahead" in self._holds[tp]
+        self.metrics.held_sources.set(held)
+
+    # -- what others ask for -----------------------------------------------------------------------------------
+
+    def problems(self) -> list[str]:
+        """Name what keeps the worker from making progress; empty when it is well."""
+        now = time.monotonic()
+        found = [
+            f"{lane} has failed for {now - lane.failed_since:.0f} s: {lane.last_error}"
+            for lane in self.lanes.values()
+            if lane.failed_since is not None and now - lane.failed_since > STUCK_SECONDS
+        ]
+        return found + [
+            f"intake of {tp.topic}[{tp.partition}] has failed for {now - lane.failing_since:.0f} s"
+            for tp, lane in self.intakes.items()
+            if lane.failing_since is not None and now - lane.failing_since > STUCK_SECONDS
+        ]
+
+    @property
+    def ready(self) -> bool:
+        """Every keyed partition of ours is restored and at work."""
+        return self.assigned_once and not self.stopping and all(l.state == "working" for l in self.lanes.values())  # noqa: E741
+
+    def refresh_metrics(self) -> None:
+        """Set the gauges, when somebody looks."""
+        now = self.now()
+        wall = self.options.keyed.mode == "wall"
+        metrics = self.metrics
+        for tp, lane in self.lanes.items():
+            logic = lane.logic
+            if logic is None:
+                continue
+            metrics.clock_of(tp.partition, logic.clock.reached, now, wall)
+            metrics.clock_held.labels(tp.partition).set(len(logic.clock.holding(now)))
+            metrics.buffered.labels(tp.partition).set(len(logic.buffer))
+
+
+def seconds(micros: int) -> float:
+    """Turn a duration of the settings into seconds."""
+    return micros / SECOND

@@ -1,0 +1,33 @@
+"""A worker process over the tally engine, for tests that kill it: `python -m tests.kafka.tally_worker SETTINGS`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+from journey_stream.encode import Encoder
+from journey_stream.events.decode import DecodeLimits, Decoder
+from journey_stream.events.vocabulary import BUILT_IN
+from journey_stream.kafka.app import Parts, run_parts
+from journey_stream.kafka.keyed import JourneyVersion
+from journey_stream.settings import Settings, TopicNames
+from journey_stream.settings_read import load_settings
+from tests.kafka.tally import TallyEngine
+
+
+def parts(settings: Settings) -> Parts:
+    """Make the parts of a tally worker."""
+    return Parts(
+        make_engine=TallyEngine,
+        decoder=Decoder(BUILT_IN, DecodeLimits(settings.max_event_bytes, settings.max_future)),
+        encoder=Encoder(TopicNames.of(settings)),
+        versions=(JourneyVersion("tally", 1, "0"),),
+    )
+
+
+if __name__ == "__main__":
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    for noisy in ("aiokafka", "faust", "mode"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    settings = load_settings(open(sys.argv[1]).read(), {}, {}, file=sys.argv[1])
+    sys.exit(run_parts(settings, parts(settings), exit_when_done="--exit-when-done" in sys.argv))
