@@ -37,8 +37,8 @@ underscores: `JOURNEY_STREAM_SECURITY__SASL_PASSWORD`) and a flag (`--set securi
 Unknown keys are refused, all problems at once.
 
 Durations are written `250ms`, `30s`, `15m`, `4h`, `120d`, `2w`, `1d12h` or `never`, or as a number of
-seconds; times as RFC 3339 with an offset; sizes as `512KiB`, `1 MiB` or a number of bytes; lists in a variable
-or flag with commas.
+seconds; times as RFC 3339 with an offset; sizes as `512KiB`, `1 MiB` or a number of bytes; lists in a
+variable or flag with commas.
 
 This page is made from the code (`make schemas`); a test fails when it differs.
 """

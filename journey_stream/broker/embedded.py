@@ -150,7 +150,10 @@ class EmbeddedKafka:
         if self.users:
             keystore, self.cafile = make_certificate(self.folder, self.host)
             self.secure_port = self.secure_port or free_port(self.host)
-        if not self._fixed_port and not _is_free(self.host, self.port):
+        if not _is_free(self.host, self.port):
+            if self._fixed_port:
+                msg = f"port {self.port} is in use: stop what listens there, or choose another (0 = any free one)"
+                raise BrokerError(msg)
             self.port = free_port(self.host)
         listener = Listener(self.port, free_port(self.host), self.secure_port, keystore)
         properties = server_properties(self.folder, listener, self.host, self._more)
