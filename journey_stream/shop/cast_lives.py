@@ -141,7 +141,8 @@ LIVES: dict[str, Scene] = {
     "welcomed": scene(
         landing(0, "social", "instagram"), buys(1, "o1"),
         mails(1.1, 2, 4, 8, campaign="welcome", clicked=True),
-        step(10, "loyalty_joined", program="Bean Club"), uses(12, 14, 16, 18), step(30, "referral_sent"), nps(31, 10),
+        step(10, "loyalty_joined", program="Bean Club"), uses(12, 14, 16, 18),
+        step(30, "referral_sent"), nps(31, 10),
     ),
     "welcome-ignored": scene(landing(0), buys(1, "o1"), mails(1.1, 2, 4, 8, campaign="welcome")),
     "dormant-user": scene(
