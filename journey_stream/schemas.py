@@ -1,6 +1,9 @@
 """The `schemas/` folder: what it holds, made from the types that the code runs on.
 
-    build() -> {"events/order_completed.schema.json": text, ..., "asyncapi.yaml": text}
+    build() -> {"asyncapi.yaml": text, "events/order_completed.schema.json": text, ...}
+
+`events/` holds one file per event type and `envelope`, `records/` the values and headers of records out and
+the lines of `replay`, `definitions/` journeys, their tests and the configuration.
 
 In: a vocabulary (the built-in one unless told). Out: relative path and text of each file, in one order, the
 same bytes each time. Writing them, and comparing them with what is there, is the job of the command line
@@ -17,6 +20,9 @@ import yaml
 from journey_stream.events.asyncapi import asyncapi
 from journey_stream.events.jsonschema import Schema, components, event_schemas, finish
 from journey_stream.events.vocabulary import BUILT_IN, Vocabulary
+from journey_stream.journeys.jsonschema import journey_schema
+from journey_stream.settings_reference import config_schema
+from journey_stream.testing.schema import journey_test_schema
 from journey_stream.values import Reason
 from journey_stream.wire import SignalValue, StageValue, TransitionValue
 
@@ -25,13 +31,26 @@ _RECORDS = {"transition": TransitionValue, "signal": SignalValue, "stage": Stage
 
 def build(vocabulary: Vocabulary = BUILT_IN) -> dict[str, str]:
     """Make all files of the `schemas/` folder."""
-    schemas = {f"events/{name}": schema for name, schema in event_schemas(vocabulary).items()}
-    schemas |= {f"records/{name}": schema for name, schema in record_schemas().items()}
-    files = {f"{path}.schema.json": _json(schema) for path, schema in sorted(schemas.items())}
-    files["asyncapi.yaml"] = yaml.safe_dump(
-        asyncapi(vocabulary), sort_keys=False, allow_unicode=True, width=110
-    )
-    return files
+    schemas = {
+        **{f"definitions/{name}": schema for name, schema in definition_schemas(vocabulary).items()},
+        **{f"events/{name}": schema for name, schema in event_schemas(vocabulary).items()},
+        **{f"records/{name}": schema for name, schema in record_schemas().items()},
+    }
+    document = yaml.safe_dump(asyncapi(vocabulary), sort_keys=False, allow_unicode=True, width=110)
+    return {
+        "asyncapi.yaml": document,
+        **{f"{path}.schema.json": _json(schema) for path, schema in sorted(schemas.items())},
+    }
+
+
+def definition_schemas(vocabulary: Vocabulary = BUILT_IN) -> dict[str, Schema]:
+    """Collect the schemas of what people write: journeys, their tests, the configuration."""
+    written: dict[str, Schema] = {
+        "journey": journey_schema(vocabulary),
+        "journey_test": journey_test_schema(),
+        "config": config_schema(),
+    }
+    return {name: finish(f"definitions/{name}", schema) for name, schema in written.items()}
 
 
 def record_schemas() -> dict[str, Schema]:

@@ -18,7 +18,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT202012
 
 from journey_stream.errors import SettingsError
-from journey_stream.events.fields import Properties, Seconds, attribute_name
+from journey_stream.events.fields import Properties, Seconds, attribute_name, dec_hook
 from journey_stream.values import Actor, Rejection
 
 Validate = Callable[[object], Rejection | None]
@@ -63,6 +63,15 @@ def compile_declared(declared: DeclaredType) -> tuple[type[msgspec.Struct], Vali
     return _struct(name, schema), _validator(schema)
 
 
+_FORMATS = jsonschema.FormatChecker(("date", "email", "idn-email", "ipv4", "ipv6", "regex", "uuid"))
+"""The formats that are checked: those that need no optional library, so that outcomes are alike anywhere."""
+
+
+@_FORMATS.checks("date-time", raises=ValueError)
+def _is_time(value: object) -> bool:
+    return not isinstance(value, str) or isinstance(dec_hook(Seconds, value), float)
+
+
 def _unusable(name: str, came: str) -> str:
     return f"event type {name!r}: expected a JSON Schema (2020-12) of its properties; {came}"
 
@@ -71,7 +80,7 @@ def _validator(schema: dict[str, Any]) -> Validate:
     validator = jsonschema.Draft202012Validator(
         schema,
         registry=Registry(),
-        format_checker=jsonschema.Draft202012Validator.FORMAT_CHECKER,
+        format_checker=_FORMATS,
     )
 
     def validate(properties: object) -> Rejection | None:

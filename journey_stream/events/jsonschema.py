@@ -61,7 +61,7 @@ def components(struct: type) -> tuple[Schema, dict[str, Schema]]:
 
 def finish(path: str, schema: Schema) -> Schema:
     """Put the schema's own name and draft in front."""
-    return {"$schema": DRAFT, "$id": f"urn:journey_stream:{path}:v1", **schema}
+    return {**{"$schema": DRAFT, "$id": ""}, **schema, "$id": f"urn:journey_stream:{path}:v1"}
 
 
 def _envelope() -> Schema:

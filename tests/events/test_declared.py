@@ -25,9 +25,14 @@ SCHEMA: dict[str, Any] = {
         "class": {"type": "boolean"},
         "not-a-name": {"type": "string"},
         "anything": True,
+        "meeting": {
+            "type": ["object", "string"],
+            "properties": {"at": {"type": "string", "format": "date-time"}},
+        },
     },
     "$defs": {"score": {"type": "number", "minimum": 0}},
 }
+TAGS = "properties.tags: expected `array | null`, got `int`"
 OWN = BUILT_IN.with_declared([DeclaredType("visit_rated", SCHEMA, actor="customer", source="surveys")])
 DECODER = Decoder(OWN)
 
@@ -85,6 +90,12 @@ def test_its_events_are_decoded_into_a_struct() -> None:
         ({"score": 1, "stars": 2.5}, "wrong_type", "properties.stars: 2.5 is not of type 'integer', 'null'"),
         ({"score": 1, "comment": "low"}, "wrong_type", "properties.comment: 'low' does not match '^[A-Z]'"),
         ({"score": 1, "comment": 5}, "wrong_type", "properties.comment: expected `str | null`, got `int`"),
+        (
+            {"score": 1, "meeting": {"at": "noon"}},
+            "wrong_type",
+            "properties.meeting.at: 'noon' is not a 'date-time'",
+        ),
+        ({"score": 1, "meeting": {"at": "2026-01-01T00:00:00Z"}, "tags": 5}, "wrong_type", TAGS),
         ({"score": 1, "not-a-name": 5}, "wrong_type", "properties['not-a-name']: 5 is not of type 'string'"),
         ([], "wrong_type", "properties: expected `object | null`, got `array`"),
     ],
