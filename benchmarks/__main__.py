@@ -1,0 +1,365 @@
+"""`make bench`: plain Faust and the worker side by side, on the same events, in one run.
+
+Enters: options (`--help`). Leaves: a table with the median of each figure and the ratios, and a JSON file.
+Strategy: one embedded Kafka, topics filled once; then plain Faust (`plain_faust.py`: one model, no guarantees)
+and the worker (five models, through the hop, exactly once) take turns. Each is a process of its own that
+finds all events waiting; what counts is the time between 5 % and 95 % of the events, so that nobody's start or
+end counts. A figure counts only when the output was right: the worker's net records must equal a replay's,
+plain Faust must publish as many changes as the events say.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, NewTopic
+
+from journey_stream.broker import EmbeddedKafka
+from journey_stream.broker.embedded import free_port
+from journey_stream.deployment import assemble
+from journey_stream.kafka.hop import Partitioner
+from journey_stream.replay import replay
+from journey_stream.settings import SHIPPED_JOURNEYS, Fetch, Settings, TopicNames, Web
+from journey_stream.shop.feed import feed
+from journey_stream.shop.records import ShopOptions, ShopRecord
+from journey_stream.shop.simulate import simulate
+from journey_stream.values import DAY, rfc3339
+
+HERE = Path(__file__).parent
+PARTITIONS = 8
+
+
+class Figure(msgspec.Struct):
+    """What one run gave, between 5 % and 95 % of its events."""
+
+    events: int
+    seconds: float
+    cpu_seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Events per second of wall time."""
+        return self.events / self.seconds
+
+    @property
+    def cpu(self) -> float:
+        """CPU microseconds per event, of the process alone."""
+        return self.cpu_seconds / self.events * 1e6
+
+
+def main() -> int:
+    """Run and print."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("--customers", type=int, default=6_000)
+    parser.add_argument("--days", type=int, default=400)
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--out", type=Path, default=Path("bench-result.json"))
+    options = parser.parse_args()
+    say(f"simulating {options.customers} customers over {options.days} days")
+    shop = ShopOptions(seed=7, customers=options.customers, days=options.days)
+    records = list(simulate(shop))
+    until = shop.start + (shop.days + 200) * DAY
+    with tempfile.TemporaryDirectory(prefix="journey-stream-bench-") as folder:
+        with EmbeddedKafka(Path(folder) / "kafka", heap="1g", tell=say) as kafka:
+            figures = asyncio.run(measure(kafka, records, until, options.repeats, Path(folder)))
+    report(figures, len(records), options.out)
+    return 0
+
+
+async def measure(
+    kafka: EmbeddedKafka, records: list[ShopRecord], until: int, repeats: int, folder: Path
+) -> dict[str, list[Figure]]:
+    """Fill the topics, compute the oracle, let both run in turns."""
+    say(f"{len(records)} events; filling the topics")
+    settings = Settings(
+        bootstrap_servers=kafka.bootstrap,
+        topic_prefix="bench",
+        application_id="bench",
+        partitions=PARTITIONS,
+        source_partitions=PARTITIONS,
+        clock="event",
+        until=until,
+        fetch=Fetch(records=5_000),
+    )
+    command("topics", *flags(settings, "bench"))
+    names = TopicNames.of(settings)
+    topics = dict(zip(settings.sources, names.sources, strict=True))
+    await feed(records, topics, {"bootstrap_servers": kafka.bootstrap})
+    changes = await fill_one(kafka, records)
+    say("computing what has to come out")
+    expected = oracle(settings, records, until)
+    figures: dict[str, list[Figure]] = defaultdict(list)
+    for turn in range(1, repeats + 1):
+        figure = await run_plain(kafka, len(records), changes, turn, folder)
+        figures["plain Faust, one model"].append(figure)
+        say(f"turn {turn}: plain Faust {figure.rate:,.0f} events/s, {figure.cpu:.1f} µs CPU/event")
+        figure = await run_worker(settings, len(records), expected, turn)
+        figures["worker, five models"].append(figure)
+        say(f"turn {turn}: worker {figure.rate:,.0f} events/s, {figure.cpu:.1f} µs CPU/event")
+    return figures
+
+
+async def fill_one(kafka: EmbeddedKafka, records: list[ShopRecord]) -> int:
+    """Send all events, keyed by person, to the one topic that plain Faust reads; count the changes due."""
+    producer = AIOKafkaProducer(bootstrap_servers=kafka.bootstrap, linger_ms=20, max_batch_size=256 * 1024)
+    await producer.start()
+    partitioner = Partitioner(PARTITIONS)
+    await create_topic(kafka.bootstrap, "bench.all")
+    changes, orders = 0, defaultdict(int)
+    sends = []
+    for record in records:
+        event = msgspec.json.decode(record.value or b"{}")
+        person = event.get("customer_id") or event.get("anonymous_id") or ""
+        if event.get("type") == "order_completed":
+            orders[person] += 1
+            changes += orders[person] <= 2
+        key = person.encode()
+        sends.append(await producer.send("bench.all", record.value, key, partition=partitioner(key)))
+    await asyncio.gather(*sends)
+    await producer.stop()
+    return changes
+
+
+async def create_topic(bootstrap: str, topic: str) -> None:
+    """Create a topic of eight partitions."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap)
+    await admin.start()
+    try:
+        await admin.create_topics([NewTopic(topic, PARTITIONS, 1)])
+    finally:
+        await admin.close()
+
+
+def oracle(settings: Settings, records: list[ShopRecord], until: int) -> set[str]:
+    """Replay the same events: the ids that must come out of the worker."""
+    deployment = assemble(settings)
+    sources: dict[str, list[bytes]] = defaultdict(list)
+    for record in records:
+        sources[record.source].append(record.value or b"")
+    outcome = replay(deployment.program, list(sources.values()), deployment.decoder, until=until)
+    return {identity(r) for r in outcome.records}
+
+
+def identity(record: Any) -> str:
+    """The id of a transition or signal (a cancelled signal is another record than the raised one)."""
+    if hasattr(record, "transition_id"):
+        return str(record.transition_id)
+    return f"{record.signal_id}-{record.status}"
+
+
+async def run_plain(kafka: EmbeddedKafka, events: int, changes: int, turn: int, folder: Path) -> Figure:
+    """Let plain Faust work through its topic, check its count of changes."""
+    group = f"bench-plain-{turn}"
+    environment = {
+        **os.environ,
+        "BENCH_BROKER": kafka.bootstrap,
+        "BENCH_GROUP": group,
+        "BENCH_EVENTS": str(events),
+        "BENCH_PARTITIONS": str(PARTITIONS),
+        "BENCH_FOLDER": str(folder / group),
+    }
+    process = subprocess.Popen(
+        [sys.executable, str(HERE / "plain_faust.py"), "worker", "-l", "error", "--without-web"],
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = ""
+        async with asyncio.timeout(1200):
+            while not line.startswith("{"):
+                line = await asyncio.to_thread(process.stdout.readline)
+                if not line and process.poll() is not None:
+                    raise SystemExit(f"plain Faust ended with {process.returncode} before it had read everything")
+        published = 0
+        for _ in range(60):
+            published = await count(kafka.bootstrap, group + "-changes")
+            if published >= changes:
+                break
+            await asyncio.sleep(1)
+        if published != changes:
+            raise SystemExit(f"plain Faust published {published} changes, {changes} are due: its figure cannot count")
+    finally:
+        process.kill()
+        process.wait()
+    return msgspec.json.decode(line, type=Figure)
+
+
+async def run_worker(settings: Settings, events: int, expected: set[str], turn: int) -> Figure:
+    """Let the worker do the whole job, check its net records."""
+    port = free_port()
+    application = f"bench-{turn}"
+    command("reset", *flags(settings, settings.application_id), "--yes")
+    await asyncio.sleep(2)
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "journey_stream", "worker", *flags(settings, application, port), "--clock", "event",
+            "--until", rfc3339(settings.until or 0), "--exit-when-done",
+        ],
+        env=environment_of(settings, port),
+        stdout=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        samples: list[tuple[int, float, float]] = []
+        async with asyncio.timeout(900):
+            while process.poll() is None:
+                sample = await asyncio.to_thread(read_progress, port, process.pid)
+                if sample:
+                    samples.append(sample)
+                await asyncio.sleep(0.2)
+        if process.returncode:
+            raise SystemExit(f"the worker ended with exit code {process.returncode}")
+    finally:
+        process.kill()
+        process.wait()
+    names = TopicNames.of(settings)
+    found = [*await ids_of(settings, names.transitions), *await ids_of(settings, names.signals)]
+    if len(found) != len(set(found)) or set(found) != expected:
+        lost, wrong = len(expected - set(found)), len(set(found) - expected)
+        raise SystemExit(
+            f"the worker's records are not those of the replay: {lost} lost, {wrong} unexpected, "
+            f"{len(found) - len(set(found))} twice: its figure cannot count"
+        )
+    return between(samples, events)
+
+
+def between(samples: list[tuple[int, float, float]], events: int) -> Figure:
+    """Interpolate the moments at 5 % and 95 % of the events."""
+    low, high = at(samples, events * 0.05), at(samples, events * 0.95)
+    return Figure(int(events * 0.9), high[0] - low[0], high[1] - low[1])
+
+
+def at(samples: list[tuple[int, float, float]], wanted: float) -> tuple[float, float]:
+    """Wall and CPU seconds at which `wanted` events were done."""
+    before = samples[0]
+    for sample in samples:
+        if sample[0] >= wanted:
+            share = (wanted - before[0]) / max(1, sample[0] - before[0])
+            return before[1] + share * (sample[1] - before[1]), before[2] + share * (sample[2] - before[2])
+        before = sample
+    return before[1], before[2]
+
+
+_APPLIED = re.compile(r'journey_stream_events_total\{outcome="(applied|duplicate|unknown_person)".*\} (\S+)')
+
+
+def read_progress(port: int, pid: int) -> tuple[int, float, float] | None:
+    """Read how many events are done, the time, and the CPU seconds of the process."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as page:
+            text = page.read().decode()
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return None
+    done = int(sum(float(m[2]) for m in _APPLIED.finditer(text)))
+    return done, time.perf_counter(), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+async def ids_of(settings: Settings, topic: str) -> list[str]:
+    """Read the ids of a topic as a `read_committed` reader sees them."""
+    ids = []
+    async for value in read_all(settings.bootstrap_servers, topic):
+        record = msgspec.json.decode(value)
+        ids.append(record.get("transition_id") or f"{record['signal_id']}-{record['status']}")
+    return ids
+
+
+async def count(bootstrap: str, topic: str) -> int:
+    """Count the records of a topic."""
+    return sum([1 async for _ in read_all(bootstrap, topic)])
+
+
+async def read_all(bootstrap: str, topic: str) -> Any:
+    """Yield every committed value of a topic up to its end now."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        await consumer._client.add_topic(topic)
+        partitions = [TopicPartition(topic, p) for p in consumer.partitions_for_topic(topic) or ()]
+        if not partitions:
+            return
+        consumer.assign(partitions)
+        await consumer.seek_to_beginning(*partitions)
+        ends = await consumer.end_offsets(partitions)
+        while any([await consumer.position(p) < ends[p] for p in partitions]):
+            for batch in (await consumer.getmany(timeout_ms=200)).values():
+                for record in batch:
+                    yield record.value
+    finally:
+        await consumer.stop()
+
+
+def flags(settings: Settings, application: str, port: int = 0) -> list[str]:
+    """The options that every verb takes."""
+    return ["--bootstrap-servers", settings.bootstrap_servers, "--application-id", application,
+            "--topic-prefix", settings.topic_prefix]  # fmt: skip
+
+
+def environment_of(settings: Settings, port: int) -> dict[str, str]:
+    """What has no flag."""
+    return {
+        **os.environ,
+        "JOURNEY_STREAM_PARTITIONS": str(settings.partitions),
+        "JOURNEY_STREAM_SOURCE_PARTITIONS": str(settings.source_partitions),
+        "JOURNEY_STREAM_WEB__PORT": str(port),
+        "JOURNEY_STREAM_IDLE_AFTER": "1s",
+        "JOURNEY_STREAM_LOG_LEVEL": "warning",
+        "JOURNEY_STREAM_JOURNEYS": json.dumps(list(SHIPPED_JOURNEYS)),
+    }
+
+
+def command(verb: str, *words: str) -> None:
+    """Run a verb of the command line."""
+    subprocess.run([sys.executable, "-m", "journey_stream", verb, *words], check=True, stdout=subprocess.DEVNULL)
+
+
+def report(figures: dict[str, list[Figure]], events: int, out: Path) -> None:
+    """Print medians, spreads and the ratios; write them for machines."""
+    rows = {
+        name: {
+            "events_per_second": statistics.median(f.rate for f in runs),
+            "events_per_second_spread": [min(f.rate for f in runs), max(f.rate for f in runs)],
+            "cpu_us_per_event": statistics.median(f.cpu for f in runs),
+        }
+        for name, runs in figures.items()
+    }
+    plain, worker = list(rows.values())
+    ratios = {
+        "events_per_second": worker["events_per_second"] / plain["events_per_second"],
+        "cpu_per_event": plain["cpu_us_per_event"] / worker["cpu_us_per_event"],
+    }
+    print(f"\n{events:,} events, {PARTITIONS} partitions, {os.cpu_count()} cores shared with the broker\n")
+    print(f"{'':26}{'events/s':>12}{'min … max':>22}{'CPU µs/event':>16}")
+    for name, row in rows.items():
+        low, high = row["events_per_second_spread"]
+        print(f"{name:26}{row['events_per_second']:>12,.0f}{f'{low:,.0f} … {high:,.0f}':>22}"
+              f"{row['cpu_us_per_event']:>16.1f}")  # fmt: skip
+    print(f"\nworker / plain Faust: {ratios['events_per_second']:.1f} x events/s, "
+          f"{ratios['cpu_per_event']:.1f} x less CPU per event")  # fmt: skip
+    out.write_text(json.dumps({"events": events, "figures": rows, "ratios": ratios}, indent=2) + "\n")
+
+
+def say(text: str) -> None:
+    """Tell a person what is going on."""
+    print(text, file=sys.stderr, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
