@@ -23,7 +23,7 @@ from journey_stream.journeys import Journey, load, shipped, shipped_names
 from journey_stream.journeys.guards import GuardSyntaxError, check, compile_event_expr, parse
 from journey_stream.journeys.guards.types import BOOL
 from journey_stream.settings import Filter, Settings, TopicNames
-from journey_stream.values import Event
+from journey_stream.values import NEVER, Event
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -181,10 +181,9 @@ def extra_topics(settings: Settings) -> list[str]:
 
 def engine_options(settings: Settings) -> EngineOptions:
     """Return the settings that the engine asks for."""
+    anonymous, known = settings.forget_after.anonymous, settings.forget_after.known
     return EngineOptions(
         dedup_window=max(settings.dedup_window, settings.allowed_lateness),
-        forget_after_anonymous=settings.forget_after.anonymous,
-        forget_after_known=settings.forget_after.known,
-        limit=settings.limit,
-        session=settings.session,
+        forget_after_anonymous=None if anonymous == NEVER else anonymous,
+        forget_after_known=None if known == NEVER else known,
     )

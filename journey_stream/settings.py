@@ -178,10 +178,6 @@ class Settings(Part, frozen=True):
         doc("Largest record a topic of ours carries: dead letters hold the original, whatever its size."),
     ] = 16 * 2**20
     max_buffered: Annotated[Count, doc("Events a worker holds before intake waits.")] = 50_000
-    limit: Annotated[
-        Count, doc("Entries a collection of one customer may hold, unless the journey says.")
-    ] = 1_000
-    session: Annotated[Duration, doc("Silence that ends a session.")] = 30 * MINUTE
     forget_after: Annotated[ForgetAfter, doc("When idle persons are forgotten.")] = ForgetAfter()
     checkpoint: Annotated[Checkpoint, doc("When a partition commits.")] = Checkpoint()
     fetch: Annotated[Fetch, doc("How much is read at once.")] = Fetch()

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import logging
+import sys
+
 import click
 
 from journey_stream.cli import example
@@ -23,6 +26,11 @@ def command(settings: Settings, exit_when_done: bool) -> int:
     Start as many as you like with the same application id: they share the partitions. SIGTERM (or Ctrl-C)
     commits what is done and leaves. Topics are created if missing and checked if not.
     """
-    from journey_stream.kafka.app import run_worker  # imports Faust: not before the settings are known good
+    logging.basicConfig(
+        level=settings.log_level.upper(),
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+        stream=sys.stderr,
+    )
+    from journey_stream.kafka.start import run_worker  # imports Faust: not before the settings are known good
 
     return run_worker(settings, exit_when_done=exit_when_done)

@@ -34,7 +34,7 @@ def test_an_unknown_key_in_a_group_lists_what_is_known_when_nothing_is_close():
 
 
 def test_all_problems_come_at_once():
-    found = problems("clock: sun\npartitions: 0\nweb: {port: 99999}\nsession: soon\n")
+    found = problems("clock: sun\npartitions: 0\nweb: {port: 99999}\ncatch_up: soon\n")
     assert [1, 2, 3, 4] == [int(line.split(":")[1]) for line in found]
 
 
@@ -42,7 +42,7 @@ def test_all_problems_come_at_once():
     ("text", "told"),
     [
         ("clock: sun", '`clock` must be one of wall, event; found "sun"'),
-        ("limit: 1.5", "`limit` must be a whole number; found 1.5"),
+        ("max_buffered: 1.5", "`max_buffered` must be a whole number; found 1.5"),
         ("topic_prefix: 5", "`topic_prefix` must be text; found 5"),
         ("until: 2026-01-01", "`until` must be a time such as 2026-01-01T00:00:00Z, with its offset"),
         ("dedup_window: abc", "`dedup_window` must be a duration such as 250ms, 1h, 1d12h or never"),
@@ -63,11 +63,11 @@ def test_each_mistake_names_the_key_what_was_expected_and_what_came(text: str, t
 
 def test_variables_lie_over_the_file_and_flags_over_both():
     made = load_settings(
-        "partitions: 2\nlimit: 2\nsession: 2m\n",
-        {"JOURNEY_STREAM_LIMIT": "3", "JOURNEY_STREAM_SESSION": "3m", "HOME": "/nowhere"},
-        {"session": "4m"},
+        "partitions: 2\nmax_buffered: 2\ncatch_up: 2m\n",
+        {"JOURNEY_STREAM_MAX_BUFFERED": "3", "JOURNEY_STREAM_CATCH_UP": "3m", "HOME": "/nowhere"},
+        {"catch_up": "4m"},
     )
-    assert (2, 3, 240 * SECOND) == (made.partitions, made.limit, made.session)
+    assert (2, 3, 240 * SECOND) == (made.partitions, made.max_buffered, made.catch_up)
 
 
 def test_two_underscores_reach_into_groups():
