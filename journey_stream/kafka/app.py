@@ -1,9 +1,9 @@
 """The Faust app of a worker, and the process around it.
 
-Enters: settings and the compiled journeys. Leaves: a running worker, or the exit code of one that has ended.
-Strategy: Faust is the host: group membership, agents (one per source topic and one for the keyed topic), web server,
-start and stop. The agents only hand batches to lanes; tables, commit, `take()` and exactly-once of Faust are not
-used (ADR 0004).
+Enters: settings and the compiled journeys. Leaves: a running worker, or the exit code of one that has
+ended. Strategy: Faust is the host: group membership, agents (one per source topic and one for the keyed
+topic), web server, start and stop. The agents only hand batches to lanes; tables, commit, `take()` and
+exactly-once of Faust are not used (ADR 0004).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import signal
 import tempfile
 from collections.abc import Callable
 from typing import Any, Final, cast
@@ -21,7 +22,6 @@ from yarl import URL
 
 import journey_stream
 from journey_stream.encode import Encoder
-from journey_stream.errors import BrokerError, JourneyStreamError, TopicError
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka.assignor import sticky_assignor
 from journey_stream.kafka.keyed import JourneyVersion, Options
@@ -37,6 +37,7 @@ from journey_stream.values import NEVER, SECOND
 
 log = logging.getLogger(__name__)
 
+LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 FETCHES_PER_POLL: Final = 4
 """Records taken per poll over all partitions, in fetches of `fetch.records`."""
 
@@ -122,7 +123,8 @@ def build_app(settings: Settings, parts: Parts) -> JourneyApp:
         table_standby_replicas=0,
         stream_wait_empty=False,
         broker_session_timeout=10,
-        broker_request_timeout=60,
+        # How long Faust waits for an assignment to be taken up; the worker gives up earlier by itself.
+        broker_request_timeout=3600,
         web_enabled=settings.web.port != 0,
         web_bind=settings.web.host,
         web_port=settings.web.port or 6066,
@@ -145,12 +147,26 @@ def build_app(settings: Settings, parts: Parts) -> JourneyApp:
     app.transport = transport
     app.producer_transport = transport
     for name in (*names.sources, names.events):
-        topic = app.topic(name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw")
+        topic = app.topic(
+            name, key_type=bytes, value_type=bytes, key_serializer="raw", value_serializer="raw"
+        )
         app.agent(topic, name=f"journeys of {name}" if name == names.events else f"intake of {name}")(
             cast(Any, hand_over(worker.deliver))
         )
     add_pages(app, worker)
     return app
+
+
+def set_up_logging(level: str) -> None:
+    """Log to standard error; libraries only when debugging, since lanes report what fails themselves."""
+    logging.basicConfig(level=level.upper(), format=LOG_FORMAT)
+    if level != "debug":
+        for name, least in (
+            ("aiokafka", logging.CRITICAL),
+            ("faust", logging.ERROR),
+            ("mode", logging.ERROR),
+        ):
+            logging.getLogger(name).setLevel(least)
 
 
 def run_parts(settings: Settings, parts: Parts, *, exit_when_done: bool = False) -> int:
@@ -165,12 +181,13 @@ def run_parts(settings: Settings, parts: Parts, *, exit_when_done: bool = False)
         BrokerError: no broker within `startup_timeout`.
         TopicError: a topic does not fit.
     """
+    set_up_logging(settings.log_level)
     _use_fast_loop()
     asyncio.run(ensure_topics(settings, extra=parts.extra_topics))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     app = build_app(settings, parts)
-    host = faust.Worker(
+    host = JourneyHost(
         app,
         loop=loop,
         quiet=True,
@@ -178,25 +195,33 @@ def run_parts(settings: Settings, parts: Parts, *, exit_when_done: bool = False)
         redirect_stdouts=False,
         loglevel=settings.log_level,
     )
-    host.spinner = None
     if exit_when_done:
         app.task(_stop_when_done(app, host))
     try:
         host.execute_from_commandline()
     except SystemExit as ended:
         return ended.code if isinstance(ended.code, int) else 1
-    except (BrokerError, TopicError):
-        raise
-    except JourneyStreamError:
-        raise
-    return 0
 
 
-def _stop_when_done(app: JourneyApp, host: Any) -> Callable[[], Any]:
+class JourneyHost(faust.Worker):
+    """Faust's worker, without its spinner."""
+
+    mundane_level = "debug"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.spinner = None
+
+    def leave(self) -> None:
+        """Stop as if told so by the system."""
+        self._schedule_shutdown(signal.SIGTERM)
+
+
+def _stop_when_done(app: JourneyApp, host: JourneyHost) -> Callable[[], Any]:
     async def stop_when_done() -> None:
         await app.journeys.finished.wait()
         log.info("everything up to `until` is done")
-        host._schedule_shutdown(__import__("signal").SIGTERM)
+        host.leave()
 
     return stop_when_done
 

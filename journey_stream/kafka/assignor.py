@@ -1,14 +1,15 @@
-"""Who reads which partition: balanced per topic, and sticky, so that a rebalance moves as little state as it can.
+"""Who reads which partition: balanced per topic, and sticky, so that a rebalance moves little state.
 
-Enters: the group's members with what each owned before. Leaves: an assignment. Strategy: each topic for itself
-(source partitions cost less than keyed ones: only per topic is balance worth something); whoever had a partition
-keeps it up to its fair share; what is left goes to whoever has least. Any assignment is safe (lanes fence), so a
-member's word about what it owned needs no proof.
+Enters: the group's members with what each owned before. Leaves: an assignment. Strategy: each topic for
+itself (source partitions cost less than keyed ones: only per topic is balance worth something); whoever had
+a partition keeps it up to its fair share; what is left goes to whoever has least. Any assignment is safe
+(lanes fence), so a member's word about what it owned needs no proof.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import ClassVar
 
 import msgspec
 from aiokafka.cluster import ClusterMetadata
@@ -52,12 +53,12 @@ def share(topics: Mapping[str, int], owned: Mapping[str, Owned]) -> dict[str, Ow
     return result
 
 
-class StickyAssignor(AbstractPartitionAssignor):
+class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
     """The group protocol around `share`. Make one class per consumer with `sticky_assignor`: it remembers."""
 
     name = "journey-stream-sticky"
     version = 0
-    owned: Owned = {}
+    owned: ClassVar[Owned] = {}
 
     @classmethod
     def assign(

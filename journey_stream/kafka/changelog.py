@@ -1,8 +1,9 @@
 """The changelog of a keyed partition: its key space, and reading it back in batches.
 
-Enters: the changelog topic's partition. Leaves: (person, state or None) pairs and the last checkpoint's meta record.
-Strategy: read once to the read_committed end with a consumer of its own, without a group; nothing is decoded but
-keys. Whoever calls has fenced the former owner first: from then on nobody else can move that end.
+Enters: the changelog topic's partition. Leaves: (person, state or None) pairs and the last checkpoint's
+meta record. Strategy: read once to the read_committed end with a consumer of its own, without a group;
+nothing is decoded but keys. Whoever calls has fenced the former owner first: from then on nobody else can
+move that end.
 """
 
 from __future__ import annotations
@@ -50,12 +51,13 @@ async def read_changelog(
     )
     await consumer.start()
     try:
-        partitions = await consumer._client._wait_on_metadata(topic)
+        partitions = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 (no public call before assign)
         if partition not in partitions:
-            raise StateError(
+            msg = (
                 f"changelog {topic}[{partition}]: expected the partition to exist, the topic has "
-                f"{len(partitions)}; give the topic as many partitions as the keyed topic (`journey-stream topics`)"
+                f"{len(partitions)}; it needs as many partitions as the keyed topic (`journey-stream topics`)"
             )
+            raise StateError(msg)
         consumer.assign([tp])
         await consumer.seek_to_beginning(tp)
         end = (await consumer.end_offsets([tp]))[tp]

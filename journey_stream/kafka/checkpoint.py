@@ -1,10 +1,11 @@
 """One transaction per checkpoint of a keyed partition, and the plain idempotent sender of intake.
 
-Enters: encoded records, state changes, the meta record and the offset to commit. Leaves: all of them, or nothing.
-Strategy: records go out in large batches of our own making (one produce request each); every acknowledgement is
-looked at before the commit, since aiokafka's own flush reports no failure. A producer on which anything went wrong
-is never used again: the lane starts over from its takeover, which fences whatever may still be under way. aiokafka's
-TxnOffsetCommit carries no group generation; that is safe because a lane fences before it reads (ADR 0003).
+Enters: encoded records, state changes, the meta record and the offset to commit. Leaves: all of them, or
+nothing. Strategy: records go out in large batches of our own making (one produce request each); every
+acknowledgement is looked at before the commit, since aiokafka's own flush reports no failure. A producer on
+which anything went wrong is never used again: the lane starts over from its takeover, which fences whatever
+may still be under way. aiokafka's TxnOffsetCommit carries no group generation; that is safe because a lane
+fences before it reads (ADR 0003).
 """
 
 from __future__ import annotations
@@ -68,10 +69,11 @@ class Sender:
         if count is None:
             found = await self._producer.partitions_for(topic)
             if not found:
-                raise BrokerError(
+                msg = (
                     f"topic {topic}: expected at least one partition, the broker knows none; "
                     "create it with `journey-stream topics`"
                 )
+                raise BrokerError(msg)
             count = self._counts[topic] = len(found)
         return count
 
@@ -138,7 +140,7 @@ class Writer(Sender):
         await self._producer.begin_transaction()
         try:
             sends = [self.send(topic, p, batch, self._public) for (topic, p), batch in rows.items()]
-            states = ((key, state, []) for key, state in changes)
+            states: Iterable[Row] = ((key, state, []) for key, state in changes)
             sends.append(self.send(changelog, self._partition, states, self._internal))
             # All are waited for, also when one fails: an abort must not race with our own sends.
             for outcome in await asyncio.gather(*sends, return_exceptions=True):

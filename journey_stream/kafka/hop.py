@@ -1,10 +1,11 @@
 """The record between intake and journeys: what it carries beside the source record, packed and unpacked.
 
-Enters: a source record and where it stood. Leaves: the one header that the hop adds, and the keyed partition.
-Strategy: a hop record *is* the source record (key, value, headers as they came) with one packed header in front,
-so that whatever happens later, a dead letter can give back the original untouched. The header holds the source
-coordinates; the keyed partition drops what is at or below the highest it has received per source partition, so
-the hop needs no transaction (ADR 0002). Markers carry the progress of source partitions instead of an event.
+Enters: a source record and where it stood. Leaves: the one header that the hop adds, and the keyed
+partition. Strategy: a hop record *is* the source record (key, value, headers as they came) with one packed
+header in front, so that whatever happens later, a dead letter can give back the original untouched. The
+header holds the source coordinates; the keyed partition drops what is at or below the highest it has
+received per source partition, so the hop needs no transaction (ADR 0002). Markers carry the progress of
+source partitions instead of an event.
 """
 
 from __future__ import annotations
@@ -90,11 +91,12 @@ def unpack(header: bytes) -> Coordinates:
         HopFormatError: the bytes are not a header of a format that this program reads.
     """
     if len(header) <= _HEAD.size + _SOURCE.size or header[1] != _FORMAT or header[0] not in (EVENT, DEAD):
-        raise HopFormatError(
+        msg = (
             f"hop header: expected kind 1 or 2 in format {_FORMAT}, came {header[:2].hex() or 'nothing'} "
             f"({len(header)} bytes); something else writes to the keyed topic, or a newer version did: "
             "upgrade this worker or clear the topic"
         )
+        raise HopFormatError(msg)
     kind, _, sub_offset, broker_at = _HEAD.unpack_from(header)
     return Coordinates(kind, sub_offset, broker_at, header[_HEAD.size :])
 

@@ -1,15 +1,17 @@
 """Intake of one source partition: every record is read, judged and handed on to its keyed partition.
 
-Enters: batches of a source topic. Leaves: hop records per keyed partition, progress for the markers, a committed
-offset. Strategy: a record is decoded only to learn whose it is and whether it can be used; what goes on is the
-record itself with its coordinates (see `hop`), also when it is dead, so that its dead letter is published exactly
-once, in the keyed partition's transaction. A batch counts as handed on when every send is acknowledged; the first
-failure stops the lane, which starts over from its committed offset (the hop drops what came twice): no gaps.
+Enters: batches of a source topic. Leaves: hop records per keyed partition, progress for the markers, a
+committed offset. Strategy: a record is decoded only to learn whose it is and whether it can be used; what
+goes on is the record itself with its coordinates (see `hop`), also when it is dead, so that its dead letter
+is published exactly once, in the keyed partition's transaction. A batch counts as handed on when every send
+is acknowledged; the first failure stops the lane, which starts over from its committed offset (the hop
+drops what came twice): no gaps.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import Counter, deque
@@ -240,10 +242,8 @@ class IntakeLane:
                     self._worker.release(self.tp, "queue")
             else:
                 self._wake.clear()
-                try:
+                with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wake.wait(), COMMIT_SECONDS)
-                except TimeoutError:
-                    pass
             if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
                 await self._commit()
 

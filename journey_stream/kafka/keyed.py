@@ -1,18 +1,19 @@
-"""What a keyed partition does with its records: the worker's logic without Kafka, so that it can be crashed at will.
+"""What a keyed partition does with its records: the worker's logic without Kafka, to be crashed at will.
 
-Enters: hop records and the wall time. Leaves: at each checkpoint the records to publish, the states that changed,
-the meta record and the offset to commit, all to be written in one transaction.
-Strategy: the clock follows the markers; events wait in the buffer until the clock lets them go (event-time order);
-timers fire up to there. Three numbers make a restart exact: P, up to where the keyed topic has been taken in; O, the
-lowest offset that still waits in the buffer (what the group commits); W, up to when waiting events have been let go.
-A restart reads from O; of what lies below P only events after W are taken again: those that waited.
+Enters: hop records and the wall time. Leaves: at each checkpoint the records to publish, the states that
+changed, the meta record and the offset to commit, all to be written in one transaction. Strategy: the clock
+follows the markers; events wait in the buffer until the clock lets them go (event-time order); timers fire
+up to there. Three numbers make a restart exact: P, up to where the keyed topic has been taken in; O, the
+lowest offset that still waits in the buffer (what the group commits); W, up to when waiting events have
+been let go. A restart reads from O; of what lies below P only events after W are taken again: those that
+waited.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import msgspec
 
@@ -20,7 +21,17 @@ from journey_stream.errors import StateError
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka import hop
 from journey_stream.release import BEGINNING, Mode, PartitionClock, ReleaseBuffer, classify, settled
-from journey_stream.values import NEVER, DeadLetter, Event, Reason, Rejection, Signal, StageNow, Transition
+from journey_stream.values import (
+    NEVER,
+    SECOND,
+    DeadLetter,
+    Event,
+    Reason,
+    Rejection,
+    Signal,
+    StageNow,
+    Transition,
+)
 
 META_FORMAT = 1
 FIRE_LIMIT = 2_000
@@ -69,12 +80,14 @@ def read_meta(value: bytes) -> Meta:
     try:
         meta = _decode_meta(value)
     except msgspec.DecodeError as error:
-        raise StateError(f"checkpoint: expected a meta record of format {META_FORMAT}, came {error}") from error
+        msg = f"checkpoint: expected a meta record of format {META_FORMAT}, came {error}"
+        raise StateError(msg) from error
     if meta.format != META_FORMAT:
-        raise StateError(
+        msg = (
             f"checkpoint: expected format {META_FORMAT}, came {meta.format}; "
             "a newer version of this program wrote it: upgrade this worker"
         )
+        raise StateError(msg)
     return meta
 
 
@@ -180,8 +193,9 @@ class KeyedPartition:
         until = settled(options.mode, self.clock, now, options.allowed_lateness, options.until)
         if options.mode == "wall":
             decided = now
-            # When caught up, what arrives is applied at once: nobody waits for a clock that is seconds behind.
-            gate = options.until if now - self.clock.reached <= options.catch_up else until
+            # When caught up, what arrives is applied at once: nobody waits for a clock seconds behind.
+            caught_up = now - self.clock.reached <= options.catch_up
+            gate = options.until if caught_up else until
         else:
             decided, gate = max(until, 0), until
         # What is at or below W goes at once: a restart would take it for done.
@@ -260,26 +274,32 @@ class KeyedPartition:
         if at.kind == hop.DEAD:
             if not again:
                 reason, detail = hop.unpack_dead(record.headers[1][1])
-                self._kill(record, reason, detail)  # type: ignore[arg-type]
+                self._kill(record, cast(Reason, reason), detail)
             return
         event = self._decode(record.value, at.broker_at)
-        if type(event) is not Event:
-            if again:
-                return
-            if isinstance(event, Rejection):
-                self._kill(record, event.reason, event.detail)
-            else:
-                self.counts[topic, "filtered"] += 1
+        if type(event) is Event:
+            self._judge(event, record, at, topic, clock, again=again)
+        elif again:
             return
+        elif isinstance(event, Rejection):
+            self._kill(record, event.reason, event.detail)
+        else:
+            self.counts[topic, "filtered"] += 1
+
+    def _judge(
+        self, event: Event, record: Record, at: hop.Coordinates, topic: str, clock: int, *, again: bool
+    ) -> None:
+        """Let an event wait for its turn, unless it is too late or in the state already."""
         if again:
             # Below P only what still waited at the checkpoint is news; the rest is in the state already.
             if event.at > self.released:
                 self.buffer.push(event, record)
             return
-        lateness = classify(event.at, clock, self._options.allowed_lateness, self._options.dedup_window)
+        options = self._options
+        lateness = classify(event.at, clock, options.allowed_lateness, options.dedup_window)
         if lateness == "too_late":
-            behind = (clock - event.at) // 1_000_000
-            self._kill(record, "too_late", f"occurred_at is {behind} s behind the clock, which is more than the window")
+            behind = (clock - event.at) // SECOND
+            self._kill(record, "too_late", f"occurred_at is {behind} s behind the clock: beyond the window")
             return
         event.late = lateness == "late"
         if at.broker_at < self.oldest_arrival:

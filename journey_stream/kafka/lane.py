@@ -1,15 +1,17 @@
 """A keyed partition's lane: the task around `keyed.KeyedPartition` that does its input and output.
 
 Enters: batches of the keyed topic. Leaves: one transaction per checkpoint. Strategy: takeover = start the
-transactional producer (fences the former owner), then read the changelog to its end, then read the keyed topic from
-the offset that the changelog's meta record names. Whatever fails afterwards, nothing is repaired: the lane stops,
-says so, and starts over from its takeover, while all other lanes go on. Through a rebalance a lane that stays with
-its worker keeps its state: should somebody else have owned it meanwhile, its next transaction is fenced.
+transactional producer (fences the former owner), then read the changelog to its end, then read the keyed
+topic from the offset that the changelog's meta record names. Whatever fails afterwards, nothing is
+repaired: the lane stops, says so, and starts over from its takeover, while all other lanes go on. Through a
+rebalance a lane that stays with its worker keeps its state: should somebody else have owned it meanwhile,
+its next transaction is fenced.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import time
 from collections import deque
@@ -94,7 +96,9 @@ class Worker(Protocol):
 class JourneyLane:
     """One keyed partition: restores, works, commits; starts over when anything fails."""
 
-    def __init__(self, worker: Worker, tp: TP, options: LaneOptions, encoder: Encoder, metrics: Metrics) -> None:
+    def __init__(
+        self, worker: Worker, tp: TP, options: LaneOptions, encoder: Encoder, metrics: Metrics
+    ) -> None:
         self.tp = tp
         self.state: State = "restoring"
         self.logic: KeyedPartition | None = None
@@ -118,7 +122,7 @@ class JourneyLane:
         self._backoff = BACKOFF[0]
         self._task: asyncio.Task[None] | None = None
 
-    # -- told by the worker ------------------------------------------------------------------------------------
+    # -- told by the worker ----------------------------------------------------------------------------------
 
     def assigned(self) -> None:
         """The partition is ours: go on, or begin."""
@@ -147,7 +151,7 @@ class JourneyLane:
             try:
                 await asyncio.wait_for(self._parked.wait(), seconds)
             except TimeoutError:
-                log.warning("%s: not committed within %.0f s; it is read again from the last checkpoint", self, seconds)
+                log.warning("%s: not committed within %.0f s; that part is read again", self, seconds)
 
     async def close(self) -> None:
         """Stop for good, without another commit."""
@@ -162,7 +166,7 @@ class JourneyLane:
     def __str__(self) -> str:
         return f"{self.tp.topic}[{self.tp.partition}]@{self._next if self._next is not None else '?'}"
 
-    # -- the task ----------------------------------------------------------------------------------------------
+    # -- the task --------------------------------------------------------------------------------------------
 
     async def _run(self) -> None:
         while True:
@@ -233,28 +237,25 @@ class JourneyLane:
     async def _start_offset(self, logic: KeyedPartition, value: bytes | None) -> int:
         """Find where to read from, and refuse what cannot be right."""
         first, end = await self._worker.bounds(self.tp)
-        committed = await self._worker.committed(self.tp)
         where = f"{self.tp.topic}[{self.tp.partition}]"
         if value is None:
+            committed = await self._worker.committed(self.tp)
             if committed:
-                raise StateError(
+                msg = (
                     f"{where}: the group has committed offset {committed}, but the changelog "
-                    f"{self._options.changelog} holds no checkpoint: its state is lost. Restore the topic, "
+                    f"{self._options.changelog} holds no checkpoint: its state is lost. Restore that topic, "
                     "or begin anew with `journey-stream reset`"
                 )
+                raise StateError(msg)
             return logic.restore(None, first)
         meta = read_meta(value)
         if meta.position > end:
-            raise StateError(
-                f"{where}: the last checkpoint stands at offset {meta.position}, but the topic ends at {end}: it was "
-                "made anew under its state. Begin anew with `journey-stream reset`"
+            msg = (
+                f"{where}: the last checkpoint stands at offset {meta.position}, but the topic ends at {end}: "
+                "it was made anew under its state. Begin anew with `journey-stream reset`"
             )
-        start = logic.restore(meta, first)
-        if start < first:
-            log.error("%s: offsets %d to %d were deleted before they were read; raise the topic's retention",
-                      where, start, first - 1)  # fmt: skip
-            start = first
-        return start
+            raise StateError(msg)
+        return logic.restore(meta, first)
 
     async def _go_on(self) -> None:
         """Wait until the partition is ours, and read from where we stand."""
@@ -329,10 +330,8 @@ class JourneyLane:
         self._wake.clear()
         if self._queue or not self._owned.is_set():
             return
-        try:
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._wake.wait(), seconds)
-        except TimeoutError:
-            pass
 
     async def _checkpoint(self, logic: KeyedPartition) -> None:
         began = time.monotonic()
@@ -340,7 +339,9 @@ class JourneyLane:
         checkpoint = logic.checkpoint()
         encode = self._encoder.encode_all
         outs = [out for record in checkpoint.records for out in encode(record)]
-        changes: list[tuple[bytes, bytes | None]] = [(key.encode(), state) for key, state in checkpoint.changes]
+        changes: list[tuple[bytes, bytes | None]] = [
+            (key.encode(), state) for key, state in checkpoint.changes
+        ]
         changes.append((META_KEY, checkpoint.meta))
         writer = self._writer
         assert writer is not None

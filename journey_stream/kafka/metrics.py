@@ -6,6 +6,7 @@ Nothing here is labelled by customer; labels are topics, partitions, journeys, s
 
 from __future__ import annotations
 
+import contextlib
 from collections import Counter as Tally
 from typing import Any, Final
 
@@ -35,7 +36,10 @@ class Metrics:
             **made,
         )
         self.transitions = Counter(
-            "transitions", "Stage changes published.", ("journey", "from_stage", "to_stage", "trigger"), **made
+            "transitions",
+            "Stage changes published.",
+            ("journey", "from_stage", "to_stage", "trigger"),
+            **made,
         )
         self.signals = Counter("signals", "Signals published.", ("journey", "signal", "status"), **made)
         self.population = Gauge(
@@ -54,7 +58,11 @@ class Metrics:
             **made,
         )
         self.batch_seconds = Histogram(
-            "batch_duration_seconds", "Work on one batch, waiting left out.", ("stage",), buckets=_FAST, **made
+            "batch_duration_seconds",
+            "Work on one batch, waiting left out.",
+            ("stage",),
+            buckets=_FAST,
+            **made,
         )
         self.checkpoint_seconds = Histogram(
             "checkpoint_duration_seconds", "One transaction, begin to commit.", buckets=_FAST, **made
@@ -68,7 +76,10 @@ class Metrics:
         )
         self.clock = Gauge("clock_seconds", "Clock of a keyed partition (Unix time).", partition, **made)
         self.clock_lag = Gauge(
-            "clock_lag_seconds", "How far the clock is behind the wall; 0 with `clock: event`.", partition, **made
+            "clock_lag_seconds",
+            "How far the clock is behind the wall; 0 with `clock: event`.",
+            partition,
+            **made,
         )
         self.clock_held = Gauge(
             "clock_holding_sources",
@@ -89,7 +100,10 @@ class Metrics:
         )
         self.customers = Gauge("customers", "Customers kept in a keyed partition.", partition, **made)
         self.restore_remaining = Gauge(
-            "restore_remaining_records", "Changelog records still to read before a partition works.", partition, **made
+            "restore_remaining_records",
+            "Changelog records still to read before a partition works.",
+            partition,
+            **made,
         )
         self.restore_seconds = Histogram(
             "restore_duration_seconds", "Takeover of a keyed partition.", buckets=_LATE, **made
@@ -148,14 +162,18 @@ class Metrics:
     def forget_partition(self, topic: str, partition: int) -> None:
         """Drop the gauges of a partition that has gone."""
         for gauge in (
-            self.clock, self.clock_lag, self.clock_held, self.buffered, self.timers, self.customers, self.restore_remaining
+            self.clock,
+            self.clock_lag,
+            self.clock_held,
+            self.buffered,
+            self.timers,
+            self.customers,
+            self.restore_remaining,
         ):
             _remove(gauge, str(partition))
         _remove(self.lag, topic, str(partition))
 
 
 def _remove(gauge: Gauge, *labels: str) -> None:
-    try:
+    with contextlib.suppress(KeyError):
         gauge.remove(*labels)
-    except KeyError:
-        pass

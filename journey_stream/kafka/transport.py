@@ -1,12 +1,15 @@
 """Batches through Faust: one message per partition and fetch instead of one per record.
 
-Enters: what aiokafka fetched. Leaves: `Batch` values in Faust's streams, each tagged with the epoch of its position.
-Strategy: Faust stays the host (group membership, agents, flow control); three things become ours, since Faust's own
-cannot keep exactly-once (ADR 0004): a message is a whole batch, acknowledging it commits nothing, and after each
-assignment the positions are set by the lanes. An epoch counts the seeks of a partition; it is read and raised only in
-the consumer's own thread, at the same moment as positions change, so a batch from before a seek can be told and
-dropped wherever it still travels. `tests/kafka/test_seam.py` fails when the internals used here move.
+Enters: what aiokafka fetched. Leaves: `Batch` values in Faust's streams, each tagged with the epoch of its
+position. Strategy: Faust stays the host (group membership, agents, flow control); three things become ours,
+since Faust's own cannot keep exactly-once (ADR 0004): a message is a whole batch, acknowledging it commits
+nothing, and after each assignment the positions are set by the lanes. An epoch counts the seeks of a
+partition; it is read and raised only in the consumer's own thread, at the same moment as positions change,
+so a batch from before a seek can be told and dropped wherever it still travels. `tests/kafka/test_seam.py`
+fails when the internals used here move.
 """
+
+# ruff: noqa: SLF001 (this module is the seam to internals of Faust and aiokafka)
 
 from __future__ import annotations
 
@@ -18,9 +21,9 @@ import aiokafka
 import msgspec
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.errors import ConsumerStoppedError, IllegalStateError
-from faust.transport.consumer import ConsumerMessage
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
+from faust.types.tuples import ConsumerMessage
 
 POLL_SECONDS = 0.1
 """How long one fetch may wait: also how late a released hold is noticed at worst."""
@@ -140,8 +143,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     ) -> tuple[dict[TP, int], dict[TP, tuple[int, int]]]:
         """Set positions (None = the beginning).
 
-        Gives the new epochs of the partitions still assigned, and for positions that the broker no longer has the
-        (wanted, first) offsets: those start at the first.
+        Gives the new epochs of the partitions still assigned, and for positions that the broker no longer has
+        the (wanted, first) offsets: those start at the first.
         """
         consumer = self._ensure_consumer()
         mine = {driver.ensure_aiokafka_TP(tp) for tp in positions} & consumer.assignment()
@@ -183,7 +186,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         await self._ensure_consumer().commit({driver.ensure_aiokafka_TP(tp): o for tp, o in offsets.items()})
 
     async def ends(self, tps: list[TP]) -> dict[TP, tuple[int | None, int, int | None]]:
-        """Per partition: our position, the broker's end right now, and the last offset handed out plus one."""
+        """Per partition: our position, the broker's end right now, the last offset handed out plus one."""
         consumer = self._ensure_consumer()
         wanted = [driver.ensure_aiokafka_TP(tp) for tp in tps]
         ends = await consumer.end_offsets(wanted)
@@ -252,7 +255,7 @@ class BatchConsumer(driver.Consumer):
             last.offset,
             last.timestamp / 1000,
             last.timestamp_type,
-            (),
+            None,
             None,
             cast(Any, batch),
             None,
@@ -278,14 +281,14 @@ class BatchConsumer(driver.Consumer):
         return True
 
     async def commit(self, topics: Any = None, start_new_transaction: bool = True) -> bool:
-        """Offsets are the lanes' affair: journeys in their transactions, intake after its acknowledgements."""
+        """Offsets are the lanes' affair: in transactions, or after acknowledgements."""
         return False
 
     async def wait_empty(self) -> None:
         """Nothing to wait for: agent bodies hand a batch over and return."""
 
     async def verify_all_partitions_active(self) -> None:
-        """Faust's livelock detector watches commits that we do not make; /health watches the lanes instead."""
+        """Faust watches for commits here, which we do not make; /health watches the lanes instead."""
 
 
 class IdleProducer(driver.Producer):
@@ -313,7 +316,7 @@ class BatchTransport(driver.Transport):
 
 
 def hand_over(deliver: Callable[[TP, Batch], None]) -> Callable[[Any], Awaitable[None]]:
-    """Make the body of an agent: hand each batch to its lane and return at once, so that no lane blocks another."""
+    """Make the body of an agent: hand each batch to its lane at once, so that no lane blocks another."""
 
     async def body(stream: Any) -> None:
         async for event in stream.events():

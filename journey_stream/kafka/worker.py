@@ -1,9 +1,10 @@
 """All lanes of one worker process: started and stopped with the group's assignments, fed by the agents.
 
-Enters: assignments and batches (from the transport), the deployment's settings and program. Leaves: lanes at work,
-markers in the keyed topic, and the answers of /health, /ready and /metrics. Strategy: an owner of lanes and of what
-they share: the hop's sender, the markers (one task that asks the brokers where the source partitions end), and the
-rule that source partitions which run ahead of the slowest clock wait while too much is buffered.
+Enters: assignments and batches (from the transport), the deployment's settings and program. Leaves: lanes
+at work, markers in the keyed topic, and the answers of /health, /ready and /metrics. Strategy: an owner of
+lanes and of what they share: the hop's sender, the markers (one task that asks the brokers where the source
+partitions end), and the rule that source partitions which run ahead of the slowest clock wait while too
+much is buffered.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
@@ -28,13 +29,14 @@ from journey_stream.kafka.lane import JourneyLane, LaneOptions
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.transport import Batch, BatchConsumer
 from journey_stream.release import BEGINNING
-from journey_stream.values import SECOND
 
 log = logging.getLogger(__name__)
 
 PARK_SECONDS: Final = 5.0
 STUCK_SECONDS: Final = 60.0
 """A lane that has failed for this long makes the worker unhealthy."""
+TAKE_UP_SECONDS: Final = 600.0
+"""After so long without taking up an assignment the process ends; whoever runs it starts another."""
 MARKER_GAP: Final = 0.05
 """Markers after batches come no closer than this."""
 
@@ -59,7 +61,14 @@ class JourneyWorker:
 
     consumer: BatchConsumer
 
-    def __init__(self, options: WorkerOptions, make_engine: Any, decoder: Decoder, encoder: Encoder, metrics: Metrics) -> None:  # fmt: skip  # noqa: E501
+    def __init__(
+        self,
+        options: WorkerOptions,
+        make_engine: Callable[[], Any],
+        decoder: Decoder,
+        encoder: Encoder,
+        metrics: Metrics,
+    ) -> None:
         self.options = options
         self.metrics = metrics
         self.lanes: dict[TP, JourneyLane] = {}
@@ -81,10 +90,10 @@ class JourneyWorker:
         self._revoked_at: float | None = None
         self._reports: dict[str, tuple[str, float]] = {}
 
-    # -- the host of the transport -----------------------------------------------------------------------------
+    # -- the host of the transport ---------------------------------------------------------------------------
 
     def deliver(self, tp: TP, batch: Batch) -> None:
-        """Give a batch to its lane; nothing is lost if there is none: its position is set at the next assignment."""
+        """Give a batch to its lane; without one nothing is lost: the next assignment sets its position."""
         lane = self.lanes.get(tp) or self.intakes.get(tp)
         if lane is not None:
             lane.put(batch)
@@ -98,9 +107,23 @@ class JourneyWorker:
         self.intakes.clear()
 
     async def partitions_assigned(self, assigned: set[TP]) -> None:
+        """Take up an assignment; while the brokers cannot be reached, try again for some minutes."""
+        began, told = time.monotonic(), False
+        while not self.stopping:
+            try:
+                await self._take_up(assigned)
+            except Exception as error:
+                if time.monotonic() - began > TAKE_UP_SECONDS:
+                    raise
+                if not told:
+                    log.warning("assignment: cannot be taken up yet: %s: %s", type(error).__name__, error)
+                told = True
+                await asyncio.sleep(1.0)
+            else:
+                return
+
+    async def _take_up(self, assigned: set[TP]) -> None:
         """Set positions of source partitions, start or resume the lanes of keyed ones."""
-        if self.stopping:
-            return
         sender = await self._hop_sender()
         if not self._sources:
             self._sources = await self._all_sources(sender)
@@ -113,16 +136,15 @@ class JourneyWorker:
             if tp not in assigned:
                 self._holds.pop(tp)
         self.consumer.thread.held = frozenset(tp for tp, why in self._holds.items() if why)
-        # Before anything else: keyed partitions must not flow from wherever the group's offset happens to stand.
+        # Before anything else: keyed partitions must not flow from wherever the group's offset stands.
         for tp in keyed:
             if tp not in self.lanes:
                 self.hold(tp, "restore")
         await self._start_intakes(sorted(assigned - keyed))
         for tp in sorted(keyed):
-            lane = self.lanes.get(tp)
-            if lane is None:
-                lane = self.lanes[tp] = JourneyLane(self, tp, self.options.lane, self._encoder, self.metrics)
-            lane.assigned()
+            if tp not in self.lanes:
+                self.lanes[tp] = JourneyLane(self, tp, self.options.lane, self._encoder, self.metrics)
+            self.lanes[tp].assigned()
         if gone:
             await asyncio.gather(*(lane.close() for lane in gone), return_exceptions=True)
         self._report_assignment(assigned)
@@ -133,9 +155,7 @@ class JourneyWorker:
         thread = self.consumer.thread
         committed = await thread.run(lambda: thread.committed_offsets(tps))
         epochs, lost = await thread.run(lambda: thread.seek_to(committed))
-        for tp, (wanted, first) in lost.items():
-            log.error("%s[%d]: offsets %d to %d were deleted before they were read; raise the topic's retention",
-                      tp.topic, tp.partition, wanted, first - 1)  # fmt: skip
+        self._tell_lost(lost)
         for tp in tps:
             old = self.intakes.pop(tp, None)
             if old is not None:
@@ -173,7 +193,7 @@ class JourneyWorker:
         if self._sender is not None:
             await self._sender.stop()
 
-    # -- what lanes ask for ------------------------------------------------------------------------------------
+    # -- what lanes ask for ----------------------------------------------------------------------------------
 
     def now(self) -> int:
         """The wall clock, microseconds."""
@@ -187,10 +207,19 @@ class JourneyWorker:
         """Set the position of a partition; gives the new epoch, None when it is not ours now."""
         thread = self.consumer.thread
         epochs, lost = await thread.run(lambda: thread.seek_to({tp: offset}))
-        for wanted, first in lost.values():
-            log.error("%s[%d]: offsets %d to %d were deleted before they were read; raise the topic's retention",
-                      tp.topic, tp.partition, wanted, first - 1)  # fmt: skip
+        self._tell_lost(lost)
         return epochs.get(tp)
+
+    @staticmethod
+    def _tell_lost(lost: Mapping[TP, tuple[int, int]]) -> None:
+        for tp, (wanted, first) in lost.items():
+            log.error(
+                "%s[%d]: offsets %d to %d were deleted before they were read; raise the topic's retention",
+                tp.topic,
+                tp.partition,
+                wanted,
+                first - 1,
+            )
 
     async def committed(self, tp: TP) -> int | None:
         """Read the group's committed offset."""
@@ -225,7 +254,7 @@ class JourneyWorker:
         self._moved.set()
 
     def failed(self, lane: str, where: str, error: BaseException) -> None:
-        """Tell that a lane stopped and starts over: the first time with its trace, then in short, once a minute."""
+        """Tell that a lane stopped and starts over: first with its trace, then in short, once a minute."""
         self.metrics.failures.labels(lane).inc()
         what = f"{type(error).__name__}: {error}"
         key = f"{lane} {where.partition('@')[0]}"
@@ -263,7 +292,7 @@ class JourneyWorker:
                 self._sender = None
                 await sender.stop()
 
-    # -- markers and run-ahead ---------------------------------------------------------------------------------
+    # -- markers and run-ahead -------------------------------------------------------------------------------
 
     async def _tell_progress(self) -> None:
         failing = False
@@ -277,10 +306,12 @@ class JourneyWorker:
             try:
                 await self._send_markers()
                 self._hold_sources()
+                if failing:
+                    log.info("the brokers answer again")
                 failing = False
             except Exception as error:
                 if not failing:
-                    log.warning("markers: cannot tell progress: %s: %s", type(error).__name__, error)
+                    log.warning("the brokers do not answer, trying on: %s: %s", type(error).__name__, error)
                 failing = True
                 await asyncio.sleep(0.5)
             if self.lanes and all(lane.finished for lane in self.lanes.values()):
@@ -302,7 +333,8 @@ class JourneyWorker:
             if found is not None:
                 position, end, handed = found
                 # What was handed out by the consumer but is still on its way to the lane is not done.
-                at_end = lane.idle and position is not None and position >= end and handed in (None, lane.done)
+                read = position is not None and position >= end
+                at_end = read and lane.idle and handed in (None, lane.done)
                 self.metrics.lag.labels(tp.topic, tp.partition).set(max(0, end - (position or 0)))
             if not at_end:
                 lane.at_end_since = None
@@ -333,7 +365,7 @@ class JourneyWorker:
             held += "ahead" in self._holds[tp]
         self.metrics.held_sources.set(held)
 
-    # -- what others ask for -----------------------------------------------------------------------------------
+    # -- what others ask for ---------------------------------------------------------------------------------
 
     def problems(self) -> list[str]:
         """Name what keeps the worker from making progress; empty when it is well."""
@@ -352,7 +384,8 @@ class JourneyWorker:
     @property
     def ready(self) -> bool:
         """Every keyed partition of ours is restored and at work."""
-        return self.assigned_once and not self.stopping and all(l.state == "working" for l in self.lanes.values())  # noqa: E741
+        at_work = all(lane.state == "working" for lane in self.lanes.values())
+        return self.assigned_once and not self.stopping and at_work
 
     def refresh_metrics(self) -> None:
         """Set the gauges, when somebody looks."""
@@ -366,8 +399,3 @@ class JourneyWorker:
             metrics.clock_of(tp.partition, logic.clock.reached, now, wall)
             metrics.clock_held.labels(tp.partition).set(len(logic.clock.holding(now)))
             metrics.buffered.labels(tp.partition).set(len(logic.buffer))
-
-
-def seconds(micros: int) -> float:
-    """Turn a duration of the settings into seconds."""
-    return micros / SECOND

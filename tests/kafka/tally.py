@@ -1,7 +1,8 @@
 """A tiny engine with the interface of `engine.Partition`, so that lanes can be tested without journeys.
 
-Each person has one journey, `tally`, whose stage counts the person's orders; a timer fires an hour after the last
-event. It remembers every event id, so what comes twice shows as a duplicate, and what is lost shows in the counts.
+Each person has one journey, `tally`, whose stage counts the person's orders; a timer fires an hour after
+the last event. It remembers every event id, so what comes twice shows as a duplicate, and what is lost
+shows in the counts.
 """
 
 from __future__ import annotations

@@ -1,9 +1,12 @@
-"""A worker process over the tally engine, for tests that kill it: `python -m tests.kafka.tally_worker SETTINGS`."""
+"""A worker process over the tally engine, for tests that kill it: `python -m tests.kafka.tally_worker
+SETTINGS`.
+"""
 
 from __future__ import annotations
 
 import logging
 import sys
+from pathlib import Path
 
 from journey_stream.encode import Encoder
 from journey_stream.events.decode import DecodeLimits, Decoder
@@ -29,5 +32,5 @@ if __name__ == "__main__":
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     for noisy in ("aiokafka", "faust", "mode"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
-    settings = load_settings(open(sys.argv[1]).read(), {}, {}, file=sys.argv[1])
+    settings = load_settings(Path(sys.argv[1]).read_text(), {}, {}, file=sys.argv[1])
     sys.exit(run_parts(settings, parts(settings), exit_when_done="--exit-when-done" in sys.argv))
