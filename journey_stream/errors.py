@@ -29,6 +29,10 @@ class BrokerError(JourneyStreamError):
     """The broker cannot be reached or refuses us; the operator can mend it."""
 
 
+class WorkerError(JourneyStreamError):
+    """A worker that somebody waited for ended, or went quiet, before its work was done; its log says why."""
+
+
 class EngineError(JourneyStreamError):
     """The engine failed twice on the same timer, or state cannot be encoded: the partition has to stop."""
 
