@@ -95,6 +95,17 @@ LIVES: dict[str, Scene] = {
         checkout(6, "c2"), failed(6.005, "c2", "payment_declined", "observed"),
         failed(6.008, "c2", "payment_declined", "observed"),
     ),
+    "hesitates-over-cost": scene(
+        landing(0), looks(0.01, 1), cart(0.02, "k1"), checkout(0.021, "c1"),
+        failed(0.024, "c1", "unexpected_cost", "stated"), failed(0.026, "c1", "unexpected_cost", "stated"),
+    ),
+    "hesitates-over-account": scene(
+        landing(0), cart(0.01, "k1"), checkout(0.012, "c1"),
+        failed(0.014, "c1", "forced_account", "stated"), failed(0.016, "c1", "needless_form", "stated"),
+    ),
+    "looks-for-help": scene(
+        landing(0), looks(0.002, 2, "p-040"), reads(0.006, "faq"), reads(0.008, "kb"), reads(0.01, "faq"),
+    ),
     "cart-leaver": scene(landing(0), looks(0.01, 2), cart(0.02, "k1"), landing(9), cart(9.01, "k2"),
                          step(9.02, "product_removed", cart_id="k2", product_id="p-050")),
     **{
