@@ -56,7 +56,8 @@ def type_of(
             continue
         place = guard.spot(problem.column, problem.line)
         hint = _way_out(name, problem, scope, attributes, over_event)
-        report.add(RULE_OF[problem.rule], place, f"{label}: {problem.message}", hint)
+        rule = "unknown-journey" if problem.message.startswith("stage() ") else RULE_OF[problem.rule]
+        report.add(rule, place, f"{label}: {problem.message}", hint)
     if problems or len(report.findings) > before:
         return None
     if expected is not None and not _fits(found, expected):
