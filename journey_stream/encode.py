@@ -177,11 +177,20 @@ def dead_letter(record: DeadLetter, topic: str) -> Out:
             ("journey_stream_source_topic", record.topic.encode()),
             ("journey_stream_source_partition", b"%d" % record.partition),
             ("journey_stream_source_offset", b"%d" % record.offset),
-            ("journey_stream_source_time", rfc3339(record.timestamp).encode()),
+            ("journey_stream_source_time", rfc3339(_written(record.timestamp)).encode()),
         ),
         record.key,
     )
 
+
+def _written(at: int) -> int:
+    """The nearest time that can be written: a sender may stamp a record with any number."""
+    return min(max(at, _FIRST), _LAST)
+
+
+_FIRST = -62_135_596_800_000_000
+_LAST = 253_402_300_799_999_999
+"""The first and last microsecond of the years 1 to 9999."""
 
 _json = msgspec.json.Encoder(order=None).encode
 Labels: TypeAlias = tuple[str, str, str | None, str | None, str | None, str | None, str | None]

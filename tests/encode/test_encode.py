@@ -258,6 +258,20 @@ def test_a_dead_letter_may_have_neither_key_nor_value() -> None:
 
 
 @pytest.mark.parametrize(
+    ("timestamp", "written"),
+    [
+        (-1000, "1969-12-31T23:59:59.999000Z"),
+        (-(2**63) * 1000, "0001-01-01T00:00:00Z"),
+        (2**63 * 1000, "9999-12-31T23:59:59.999999Z"),
+    ],
+)
+def test_a_record_may_be_stamped_with_any_number(timestamp: int, written: str) -> None:
+    out = encode(msgspec.structs.replace(LETTER, timestamp=timestamp), TOPICS)
+
+    assert ("journey_stream_source_time", written.encode()) == out.headers[-1]
+
+
+@pytest.mark.parametrize(
     ("transitions_by", "record", "topics"),
     [
         ("none", TRANSITION, ["journey.transitions"]),
