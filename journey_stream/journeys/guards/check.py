@@ -160,7 +160,7 @@ class Checker:
             case "dyn":
                 return DYN
             case "map" if target.of[0] in (STRING, DYN):
-                return target.of[1]
+                return target.value
             case "record":
                 found = target.field_type(node.field)
                 if found is not None:
@@ -181,11 +181,11 @@ class Checker:
                     self.wrong(
                         node.key, f"a list is indexed by an int, not by {a(key)}", "write [0] for the first"
                     )
-                return target.of[0]
+                return target.item
             case "map":
                 if not comparable(target.of[0], key):
                     self.wrong(node.key, f"its keys are {target.of[0]}, not {key}", f"give {a(target.of[0])}")
-                return target.of[1]
+                return target.value
             case "dyn":
                 return DYN
             case _:
@@ -278,7 +278,7 @@ class Checker:
             self.wrong(
                 node.target, f"{node.kind}() goes through lists and maps, not {a(target)}", "give a list"
             )
-        item = target.of[0] if target.name in ("list", "map") else DYN
+        item = target.item
         inner = {**variables, node.variable: item}
         if node.predicate is not None:
             self.boolean(node.predicate, self.infer(node.predicate, inner), f"{node.kind}()")

@@ -17,7 +17,7 @@ from functools import cache
 from journey_stream.journeys.guards import nodes
 from journey_stream.journeys.guards.check import Checked
 from journey_stream.journeys.guards.nodes import Node
-from journey_stream.journeys.guards.operations import as_type, compute
+from journey_stream.journeys.guards.operations import as_type, compute, select
 from journey_stream.journeys.guards.pyast import any_of, call, constant, either, is_none, load, negate, walrus
 from journey_stream.journeys.guards.types import BOOL, DOUBLE, DYN, INT, Binding, Type
 
@@ -177,9 +177,13 @@ class Emitter:
     def _has(self, asked: Node, known: Known, variables: Variables) -> Code:
         """has(x): is it known? Of a field inside a value: the value itself has to be."""
         if isinstance(asked, nodes.Select) and not self._keys(asked):
-            code = self._strict(asked, known, variables)
-            present = ast.Compare(code.node, [ast.IsNot()], [constant(None)])
-            return Code(present, code.after, code.tests)
+            target = self.value(asked.target, known, variables)
+            tests, operand = self._settled(target)
+            if self._type(asked.target) == DYN:
+                present: ast.expr = call("_present", operand, constant(asked.field))
+                return Code(present, target.after, tests, nullable=True)
+            found, _ = select(operand, asked.field, self._type(asked.target))
+            return Code(ast.Compare(found, [ast.IsNot()], [constant(None)]), target.after, tests)
         code = self.value(asked, known, variables)
         if not code.maybe:
             return Code(constant(True), known)

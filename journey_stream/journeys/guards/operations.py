@@ -44,7 +44,7 @@ def compute(node: Node, operands: list[ast.expr], types: list[Type], result: Typ
                 return ast.UnaryOp(ast.USub(), operands[0]), False
             return call("_negated", *operands), True
         case nodes.Select(_, name):
-            return _select(operands[0], name, types[0])
+            return select(operands[0], name, types[0])
         case nodes.Index():
             return _index(operands, types)
         case nodes.ListLit():
@@ -131,7 +131,8 @@ def _contained(operands: list[ast.expr], types: list[Type]) -> Result:
     return compare("in", left, right), False
 
 
-def _select(target: ast.expr, name: str, found: Type) -> Result:
+def select(target: ast.expr, name: str, found: Type) -> Result:
+    """Write `target.name`: of an object of ours, of a map, or of whatever turns up."""
     if found.name == "record":
         return attribute(target, name), True
     if found.name == "map":

@@ -272,23 +272,22 @@ class _Converter:
         text = str(token)
         match token.type:
             case "STRING_LIT":
-                return nodes.Literal(self.scanned.strings[int(text[1:-1])], "string", at=at)
-            case "BOOL_LIT":
-                return nodes.Literal(text == "true", "bool", at=at)
+                value = self.scanned.constants[int(text[1:-1])]
+                return nodes.Literal(value, "bool" if isinstance(value, bool) else "string", at=at)
             case "NULL_LIT":
                 return nodes.Literal(None, "null", at=at)
             case "INT_LIT":
-                value = int(text, 16 if "x" in text.lower() else 10)
-                if not INT_MIN <= value <= INT_MAX:
+                number = int(text, 16 if "x" in text.lower() else 10)
+                if not INT_MIN <= number <= INT_MAX:
                     raise self._refuse(
                         tree, "the number does not fit into 64 bits", "write it with a point: 1.0"
                     )
-                return nodes.Literal(value, "int", at=at)
+                return nodes.Literal(number, "int", at=at)
             case _:
-                number = float(text)
-                if abs(number) == float("inf"):
+                double = float(text)
+                if abs(double) == float("inf"):
                     raise self._refuse(tree, "the number is too large", "the largest is about 1.79e308")
-                return nodes.Literal(number, "double", at=at)
+                return nodes.Literal(double, "double", at=at)
 
 
 _WRAPPERS = {"expr", "conditionalor", "conditionaland", "relation", "addition", "multiplication"} | {

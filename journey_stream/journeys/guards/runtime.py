@@ -282,6 +282,13 @@ def chosen(value: Any, name: str) -> Any:
     return None
 
 
+def present(value: Any, name: str) -> bool | None:
+    """Answer has(value.name); what has no fields at all makes it unknown."""
+    if isinstance(value, dict | msgspec.Struct):
+        return chosen(value, name) is not None
+    return None
+
+
 def indexed(value: Any, key: Any) -> Any:
     """Return `value[key]` of a list or a map."""
     if isinstance(value, list | tuple):

@@ -42,7 +42,8 @@ class Scanned:
 
     text: str
     folded: str
-    strings: tuple[str, ...]
+    constants: tuple[str | bool, ...]
+    """Strings and bools; in `folded` stands their number, in quotes."""
     folded_starts: tuple[int, ...]
     origins: tuple[tuple[int, int], ...]
     """Start and end in `text` of each word, in step with `folded_starts`."""
@@ -102,7 +103,7 @@ def scan(text: str, max_depth: int) -> Scanned:
     pieces: list[str] = []
     folded_starts: list[int] = []
     origins: list[tuple[int, int]] = []
-    strings: list[str] = []
+    constants: list[str | bool] = []
     length = at = open_brackets = 0
     while at < len(text):
         found = _WORD.match(text, at)
@@ -114,8 +115,12 @@ def scan(text: str, max_depth: int) -> Scanned:
                 piece = " "
             case "quote":
                 value, end = _string(text, at, word)
-                piece = f'"{len(strings)}"'
-                strings.append(value)
+                piece = f'"{len(constants)}"'
+                constants.append(value)
+            case "name" if word in ("true", "false"):
+                # The grammar gives these words no place: they travel like strings.
+                piece = f'"{len(constants)}"'
+                constants.append(word == "true")
             case "duration":
                 piece = _seconds(text, at, word)
             case "odd":
@@ -131,7 +136,7 @@ def scan(text: str, max_depth: int) -> Scanned:
         origins.append((at, end))
         length += len(piece)
         at = end
-    return Scanned(text, "".join(pieces), tuple(strings), tuple(folded_starts), tuple(origins))
+    return Scanned(text, "".join(pieces), tuple(constants), tuple(folded_starts), tuple(origins))
 
 
 def _odd_character(text: str, at: int) -> GuardSyntaxError:

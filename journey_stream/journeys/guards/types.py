@@ -30,6 +30,16 @@ class Type:
         return f"{self.name}[{', '.join(map(str, self.of))}]" if self.of else self.name
 
     @property
+    def item(self) -> Type:
+        """What is in a list, or the keys of a map; of an empty one it could be anything."""
+        return DYN if not self.of or self.of[0] == NULL else self.of[0]
+
+    @property
+    def value(self) -> Type:
+        """What a map leads to; an empty one could lead anywhere."""
+        return DYN if len(self.of) < 2 or self.of[1] == NULL else self.of[1]
+
+    @property
     def numeric(self) -> bool:
         """It may be a number."""
         return self.name in ("int", "double", "dyn")
@@ -66,10 +76,10 @@ def record_of(fields: Mapping[str, Type]) -> Type:
 
 def comparable(left: Type, right: Type) -> bool:
     """May the two be equal?"""
-    if DYN in (left, right) or (left.numeric and right.numeric):
+    if DYN in (left, right) or NULL in (left, right) or (left.numeric and right.numeric):
         return True
     if left.name == right.name and left.of and right.of:
-        return all(NULL in pair or comparable(*pair) for pair in zip(left.of, right.of, strict=True))
+        return all(comparable(*pair) for pair in zip(left.of, right.of, strict=True))
     return left == right
 
 
