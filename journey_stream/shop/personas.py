@@ -46,21 +46,21 @@ class Persona:
 
 
 PERSONAS: tuple[Persona, ...] = (
-    Persona("browser", 20, 0.7, 0.25, 0.09, 0.70, content=0.25),
-    Persona("bargain hunter", 15, 0.9, 0.40, 0.20, 0.80, coupon=0.8, premium=0.05, mail=0.7),
-    Persona("loyal", 16, 1.5, 0.52, 0.33, 0.962, (1, 2, 2, 3), reviews=0.25, refers=0.10, card=0.5,
+    Persona("browser", 20, 0.7, 0.25, 0.06, 0.70, content=0.25),
+    Persona("bargain hunter", 15, 0.85, 0.40, 0.15, 0.80, coupon=0.8, premium=0.05, mail=0.7),
+    Persona("loyal", 16, 1.4, 0.52, 0.27, 0.97, (1, 2, 2, 3), reviews=0.25, refers=0.10, card=0.5,
             answers=0.45, uses=0.4, mail=0.75, mood=0.55, favourites=("beans", "machines")),
-    Persona("gift buyer", 10, 0.5, 0.48, 0.27, 0.87, (1, 1, 2), premium=0.35, favourites=("gifts",)),
-    Persona("complainer", 8, 1.0, 0.42, 0.24, 0.86, ticket=0.45, answers=0.5, reviews=0.4, help=0.2,
+    Persona("gift buyer", 10, 0.5, 0.48, 0.21, 0.87, (1, 1, 2), premium=0.35, favourites=("gifts",)),
+    Persona("complainer", 8, 0.9, 0.42, 0.18, 0.86, ticket=0.45, answers=0.5, reviews=0.4, help=0.2,
             mood=-0.25),
-    Persona("subscriber", 8, 0.9, 0.36, 0.28, 0.92, plan=0.5, uses=0.35, mail=0.6,
+    Persona("subscriber", 8, 0.9, 0.36, 0.22, 0.92, plan=0.5, uses=0.35, mail=0.6,
             favourites=("beans", "tea")),
-    Persona("business buyer", 5, 0.8, 0.30, 0.26, 0.91, (3, 4, 6), premium=0.4, quote=0.45, ticket=0.08,
+    Persona("business buyer", 5, 0.7, 0.30, 0.20, 0.91, (3, 4, 6), premium=0.4, quote=0.45, ticket=0.08,
             content=0.3),
-    Persona("referrer", 5, 1.2, 0.48, 0.32, 0.94, reviews=0.4, refers=0.35, answers=0.5, mood=0.7,
+    Persona("referrer", 5, 1.2, 0.48, 0.26, 0.94, reviews=0.4, refers=0.35, answers=0.5, mood=0.7,
             favourites=("machines", "accessories")),
-    Persona("researcher", 8, 0.9, 0.22, 0.15, 0.85, content=0.65, help=0.15, premium=0.4),
-    Persona("local", 5, 0.8, 0.38, 0.31, 0.91, store=0.7, card=0.4),
+    Persona("researcher", 8, 0.8, 0.22, 0.11, 0.85, content=0.65, help=0.15, premium=0.4),
+    Persona("local", 5, 0.8, 0.38, 0.24, 0.91, store=0.7, card=0.4),
 )  # fmt: skip
 VISITOR = Persona("visitor", 0, 0.8, 0.15, 0.0, 0.45, content=0.3, help=0.08, mail=0.0)
 """Somebody who never gives a name: leaves every cart."""

@@ -25,15 +25,16 @@ def message(
     """Send one message and what comes of it; tells whether it was clicked."""
     draw, emit = world.random, world.emit
     about = {"message_id": f"m-{world.number('message'):07d}", "channel": channel, "campaign": campaign}
-    emit(who, at, "message_sent", about, {"channel": channel})
+    ours = {"channel": channel} if channel == "email" else None
+    emit(who, at, "message_sent", about, ours)
     if draw() < 0.015:
-        emit(who, at + 5 * SECOND, "message_bounced", about, {"channel": channel})
+        emit(who, at + 5 * SECOND, "message_bounced", about, ours)
         return False
-    emit(who, at + 20 * SECOND, "message_delivered", about, {"channel": channel})
+    emit(who, at + 20 * SECOND, "message_delivered", about, ours)
     if draw() >= opens:
         return False
     opened = at + int(5 + draw() * 1500) * MINUTE
-    context = {"channel": channel, "device": who.device, **who.base}
+    context = {**(ours or {"channel": "app"}), "device": who.device, **who.base}
     emit(who, opened, "message_opened", about, context)
     if draw() < clicks:
         emit(who, opened + int(5 + draw() * 60) * SECOND, "message_clicked", about, context)
@@ -56,7 +57,9 @@ def newsletter(world: World, who: Person, day: int) -> None:
     if not who.mail or who.unsubscribed:
         return
     campaign = MAIL_CAMPAIGNS[(world.month(day) - 1) // 2]
-    message(world, who, world.moment(day), campaign, opens=0.1 if who.gone else 0.3)
+    dice = world.random()
+    channel = "email" if dice < 0.86 else "sms" if dice < 0.94 else "push"
+    message(world, who, world.moment(day), campaign, opens=0.1 if who.gone else 0.3, channel=channel)
     if not who.gone or world.random() < 0.5:
         world.plan(day + NEWSLETTER_DAYS + int(world.random() * 10), newsletter, who)
 
@@ -65,7 +68,7 @@ def _unsubscribe(world: World, who: Person, at: int, channel: str) -> None:
     if who.unsubscribed:
         return
     who.unsubscribed = True
-    context = {"channel": channel, **who.base}
+    context = {"channel": "email" if channel == "email" else "app", **who.base}
     world.emit(who, at, "unsubscribed", {"channel": channel}, context)
     world.emit(who, at + SECOND, "consent_changed",
                {"purpose": "marketing", "channel": channel, "status": "withdrawn"}, context)  # fmt: skip

@@ -30,6 +30,8 @@ def ask(world: World, who: Person, at: int, channel: str) -> None:
         who.mood -= 0.1
         return
     answered = at + (int(5 + draw() * 90) * MINUTE if fate < 0.6 else int(6 + draw() * 30) * HOUR)
+    if channel == "chat":
+        world.emit(who, at + 3 * SECOND, "ticket_replied", {"ticket_id": ticket, "author": "bot"}, context)
     world.emit(who, answered, "ticket_replied", {"ticket_id": ticket, "author": "agent"}, context)
     world.emit(who, answered + MINUTE, "ticket_solved", {"ticket_id": ticket}, context)
 
@@ -147,3 +149,7 @@ def handled(world: World, who: Person, at: int, owner: str) -> None:
     world.emit(who, at + int(world.random() * 600) * SECOND, "signal_handled",
                {"signal_id": f"sim-{world.number('handled'):06d}", "owner": owner, "outcome": "called back"},
                {"channel": "phone"})  # fmt: skip
+    if world.random() < 0.4:
+        world.emit(who, at - 2 * MINUTE, "call_made",
+                   {"direction": "outbound", "outcome": "reached", "duration_s": 95},
+                   {"channel": "phone"})  # fmt: skip

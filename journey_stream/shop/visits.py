@@ -229,7 +229,7 @@ def _cart(
             at += 5 * SECOND
     if draw() < persona.coupon * 0.3:
         at = _coupon(world, who, at, context, cart_id)
-    if who.customer_id is not None and draw() < persona.finish + (0.08 if again else 0.0):
+    if who.customer_id is not None and draw() < persona.finish + 0.08 * again + 0.16 * (who.orders > 0):
         return _checkout(world, who, day, at, context, basket, cart_id)
     who.cart = basket
     if draw() < 0.55:

@@ -113,6 +113,7 @@ class World:
         """Let an event happen now or later; behind the end of the simulation it is not written."""
         if at >= self.end:
             return
+        at -= at % SECOND
         number = self.emitted
         self.emitted = number + 1
         event_id = f"{self._prefix}{number:010x}"
