@@ -129,3 +129,10 @@ def did_you_mean(name: str, known: Iterable[str], what: str | None = None) -> st
         return None
     shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
     return f"{what}: {shown}"
+
+
+def findings_table() -> str:
+    """Write the table of all rules as Markdown."""
+    rows = ["| rule | severity | what |", "|---|---|---|"]
+    rows += [f"| `{rule}` | {severity} | {what} |" for rule, (severity, what) in RULES.items()]
+    return "\n".join(rows) + "\n"

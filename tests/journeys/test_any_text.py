@@ -17,7 +17,7 @@ WHOLE = (
     + """\
   - {id: back, from: lost, to: {back: buyer}, event: order_completed, when: 'max(orders, 2) > 1'}
   - {id: silent, from: buyer, to: lost, after: "max(silence, 4 * rhythm)", since: page_viewed, by: url}
-  - {id: steps, from: buyer, to: lost, sequence: [page_viewed, page_left], within: 1d, where: [null, has(url)]}
+  - {id: steps, from: buyer, to: lost, sequence: [page_viewed, page_left], within: 1d, where: [null, 1 < 2]}
 parameters: {silence: 30d, words: [a, b]}
 attributes:
   orders: {count: order_completed, less: order_cancelled, by: order_id, where: total > 3, over: 90d}

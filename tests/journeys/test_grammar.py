@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any, get_args
 
 import jsonschema
@@ -12,14 +11,12 @@ import yaml
 from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.journeys import load, shipped, shipped_names
 from journey_stream.journeys.durations import duration
-from journey_stream.journeys.grammar import FORMS, KINDS, SHAPES, TAKES, Takes, reference
+from journey_stream.journeys.grammar import FORMS, KINDS, SHAPES, TAKES, Takes
 from journey_stream.journeys.jsonschema import SCHEMAS, journey_schema
 from journey_stream.journeys.model import Form
 from journey_stream.journeys.values_of import VALUES
 from journeys.definitions import HEAD
 from journeys.rejected_cases import CASES
-
-DOCS = Path(__file__).parents[2] / "docs" / "journeys.md"
 
 
 def _schema_of(name: str) -> dict[str, Any]:
@@ -56,13 +53,6 @@ def test_every_key_says_what_it_is_for_and_names_only_keys_and_shapes_there_are(
 
 def test_forms_are_those_of_the_model() -> None:
     assert get_args(Form) == FORMS == SHAPES["attribute"].one_of
-
-
-def test_the_reference_in_the_docs_is_made_from_the_grammar() -> None:
-    text = DOCS.read_text("utf-8")
-    between = text.partition("<!-- reference: begin -->\n")[2].partition("<!-- reference: end -->")[0]
-
-    assert reference() == between
 
 
 def test_the_schema_is_one() -> None:
