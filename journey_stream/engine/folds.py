@@ -14,7 +14,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
-LONG = 24
+LONG = 128
 
 
 def short(identity: object) -> str:
@@ -22,7 +22,7 @@ def short(identity: object) -> str:
     text = identity if type(identity) is str else str(identity)
     if len(text) <= LONG:
         return text
-    return blake2b(text.encode(), digest_size=8).hexdigest()
+    return blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
 class Fold(ABC):

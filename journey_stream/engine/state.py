@@ -17,7 +17,7 @@ from typing import Any, Final
 import msgspec
 
 from journey_stream.errors import StateError
-from journey_stream.values import NEVER
+from journey_stream.values import NEVER, Event
 
 VERSION: Final = 1
 HEADER: Final = 13
@@ -87,10 +87,13 @@ class Customer(Core, array_like=True, gc=False):
     """Attribute values before the event at hand (where a rule asks for them)."""
     earlier: list[int] | None = None
     """Stages before the event at hand, once it has changed one."""
-    fresh: bool = False
-    """Not at rest anywhere yet."""
-    log: list[tuple[Any, ...]] | None = None
-    """What was applied since the last drain, to rebuild the state if the engine fails; None if untouched."""
+    id: str | None = None
+    """The `by` value of the timer or sequence whose expressions are being read."""
+    log: list[tuple[Event | None, tuple[int, int, str | None] | None, int, bool]] | None = None
+    """What was applied since the last drain, to rebuild the state if the engine fails; None if untouched.
+
+    Entries: (event, timer that fired, decided at, late), one of the first two.
+    """
 
 
 _encode_packed = msgspec.msgpack.Encoder().encode

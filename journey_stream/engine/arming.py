@@ -1,0 +1,195 @@
+"""What events do to timers and sequences, compiled: closures (customer, event, applied time).
+
+In: compiled timers and sequences with their guards per event type. Out: the closures that a plan holds.
+Armed: timer to due, or with `by` to {id: due}; an event without the id has the id "". A re-armed timer is the
+youngest; beyond the limit the oldest is dropped. `Customer.due` only ever gets lower here.
+Partial: per step but the last, the latest start from which the steps up to there came in order.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from journey_stream.engine.kept import Update, Where
+from journey_stream.engine.paths import Getter
+from journey_stream.engine.records import after_of
+from journey_stream.engine.state import Customer
+from journey_stream.engine.tables import SequenceStep, Timer
+from journey_stream.journeys.guards import Guard
+from journey_stream.values import Event
+
+ONLY = ""
+
+
+def arming(timer: Timer, identity: Getter | None, where: Where | None, otherwise: Update | None) -> Update:
+    """Arm on this event; where it does not match, do `otherwise` (disarm, if the type is in `unless` too)."""
+    if not isinstance(timer.after, int):
+        arm = _armed_by_guard(timer, timer.after, identity)
+    elif identity is None:
+        arm = _armed(timer, timer.after)
+    else:
+        arm = _armed_by_id(timer, timer.after, identity)
+    if where is None:
+        return arm
+    holds = where
+
+    def matching(c: Customer, e: Event, t: int) -> None:
+        if holds(c, e, t) is True:
+            arm(c, e, t)
+        elif otherwise is not None:
+            otherwise(c, e, t)
+
+    return matching
+
+
+def _armed(timer: Timer, after: int) -> Update:
+    k, j, live = timer.index, timer.journey, timer.live
+
+    def arm(c: Customer, e: Event, t: int) -> None:
+        due = c.armed[k] = t + after
+        if due < c.due and live[c.stages[j]]:
+            c.due = due
+
+    return arm
+
+
+def _armed_by_id(timer: Timer, after: int, identity: Getter) -> Update:
+    def arm(c: Customer, e: Event, t: int) -> None:
+        _put(c, timer, identity(e, t), t + after)
+
+    return arm
+
+
+def _armed_by_guard(timer: Timer, guard: Guard, identity: Getter | None) -> Update:
+    k, j, live = timer.index, timer.journey, timer.live
+
+    def arm(c: Customer, e: Event, t: int) -> None:
+        if identity is not None:
+            c.id = identity(e, t) or ONLY
+            after = after_of(guard(c, e, t))
+            if after is None:
+                _drop(c, k, c.id)
+            else:
+                _put(c, timer, c.id, t + after)
+            return
+        after = after_of(guard(c, e, t))
+        if after is None:
+            c.armed.pop(k, None)
+        else:
+            due = c.armed[k] = t + after
+            if due < c.due and live[c.stages[j]]:
+                c.due = due
+
+    return arm
+
+
+def _put(c: Customer, timer: Timer, identity: str | None, due: int) -> None:
+    held = c.armed.get(timer.index)
+    if held is None:
+        held = c.armed[timer.index] = {}
+    name = identity or ONLY
+    held.pop(name, None)
+    held[name] = due
+    if len(held) > timer.limit:
+        del held[next(iter(held))]
+    if due < c.due and timer.live[c.stages[timer.journey]]:
+        c.due = due
+
+
+def _drop(c: Customer, k: int, name: str) -> None:
+    held = c.armed.get(k)
+    if held is not None:
+        held.pop(name, None)
+        if not held:
+            del c.armed[k]
+
+
+def disarming(timer: Timer, identity: Getter | None, where: Where | None) -> Update:
+    """Disarm on this event if it matches: with `by` that id, or all when the event names none."""
+    disarm = _disarm(timer, identity)
+    if where is None:
+        return disarm
+    holds = where
+
+    def matching(c: Customer, e: Event, t: int) -> None:
+        if holds(c, e, t) is True:
+            disarm(c, e, t)
+
+    return matching
+
+
+def _disarm(timer: Timer, identity: Getter | None) -> Update:
+    k = timer.index
+    if identity is None:
+
+        def disarm(c: Customer, e: Event, t: int) -> None:
+            c.armed.pop(k, None)
+
+        return disarm
+
+    def disarm_id(c: Customer, e: Event, t: int) -> None:
+        if k in c.armed:
+            name = identity(e, t)
+            if name is None:
+                del c.armed[k]
+            else:
+                _drop(c, k, name)
+
+    return disarm_id
+
+
+def sequence(
+    k: int, last: int, steps: list[tuple[int, Where | None]], within: int, identity: Getter | None, limit: int
+) -> SequenceStep:
+    """Move a sequence on by an event that fits `steps` (their places and guards); completed, it starts anew.
+
+    The later steps come first, so that one event moves a start by one step only.
+    """
+    ordered = sorted(steps, key=_place, reverse=True)
+
+    def advance(c: Customer, e: Event, t: int) -> str | None:
+        name = None if identity is None else identity(e, t) or ONLY
+        held: Any = None if c.partial is None else c.partial.get(k)
+        starts: list[int | None] | None = held if name is None or held is None else held.get(name)
+        for place, where in ordered:
+            if where is not None and where(c, e, t) is not True:
+                continue
+            start = t if place == 0 else None if starts is None else starts[place - 1]
+            if start is None or t - start > within:
+                continue
+            if place == last:
+                _clear(c, k, name)
+                return name or ONLY
+            if starts is None:
+                starts = [None] * last
+                _keep(c, k, name, starts, limit)
+            starts[place] = start
+        return None
+
+    return advance
+
+
+def _place(step: tuple[int, Where | None]) -> int:
+    return step[0]
+
+
+def _keep(c: Customer, k: int, name: str | None, starts: list[int | None], limit: int) -> None:
+    if c.partial is None:
+        c.partial = {}
+    if name is None:
+        c.partial[k] = starts
+        return
+    held = c.partial.setdefault(k, {})
+    held[name] = starts
+    if len(held) > limit:
+        del held[next(iter(held))]
+
+
+def _clear(c: Customer, k: int, name: str | None) -> None:
+    if c.partial is None or k not in c.partial:
+        return
+    if name is not None:
+        c.partial[k].pop(name, None)
+        if c.partial[k]:
+            return
+    del c.partial[k]

@@ -1,0 +1,206 @@
+"""What is collected while a program is compiled: slots, updaters, readers, guards; shared, and per journey.
+
+In: journeys of the model. Out: nothing; `rules` and `program` read the collections. Attributes with equal sharing
+keys are one: the first journey that has it compiles it, the others read the same slot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from journey_stream.engine.attributes import compile_attribute
+from journey_stream.engine.folds import short
+from journey_stream.engine.kept import Kept, Read, Update, Where
+from journey_stream.engine.paths import Getter, getter
+from journey_stream.engine.scope import Names, environment
+from journey_stream.engine.tables import Timer
+from journey_stream.events.vocabulary import ACTIVITY, Vocabulary
+from journey_stream.journeys.attribute_types import attribute_type
+from journey_stream.journeys.guards import Expression, Guard, Type, check, compile_event_expr, compile_expr
+from journey_stream.journeys.model import Attribute, Journey
+
+
+class Building:
+    """What all journeys share."""
+
+    def __init__(self, vocabulary: Vocabulary, journeys: dict[str, int]) -> None:
+        self.vocabulary = vocabulary
+        self.journeys = journeys
+        self.env: dict[str, Any] = {}
+        """What the code of bindings calls."""
+        self.empties: list[Any] = []
+        self.slot_keys: list[str] = []
+        self.silences: list[int] = []
+        self.kept: dict[str, Kept] = {}
+        """Sharing key to compiled attribute."""
+        self.updates: dict[str, list[tuple[bool, Update]]] = {}
+        """Event type to (only as an act of the customer, updater)."""
+        self.befores: dict[str, tuple[Read, bool]] = {}
+        """Sharing key to reader and whether to copy: values before the event that a rule asks for."""
+        self.always_before: set[int] = set()
+        """Those that any event may need."""
+        self.timers: list[Timer] = []
+        self.sequence_keys: list[str] = []
+        self.signal_keys: list[str] = []
+        self.memory_keys: list[str] = []
+
+    def start(self, stages: Sequence[Sequence[str]]) -> None:
+        """Let guards name the stages of all journeys."""
+        self.env |= environment(stages)
+
+    def expand(self, words: Sequence[str], *, active: bool) -> dict[str, str]:
+        """Event types a list stands for, each with the word it came by; `activity` only as act of the customer."""
+        found = {word: word for word in words if word != ACTIVITY}
+        if active and ACTIVITY in words:
+            for kind in self.vocabulary.activity():
+                found.setdefault(kind, ACTIVITY)
+        return found
+
+    def identity(self, kind: str, word: str, by: str) -> Getter:
+        """Read the id that `by` names, shortened; None where the event carries none."""
+        get = getter(self.vocabulary, kind, by, common=word != kind)
+        return lambda e, t: None if (value := get(e, t)) is None else short(value)
+
+
+@dataclass(slots=True)
+class Slots:
+    """`kept.Room` for one attribute: names the slots it takes."""
+
+    building: Building
+    key: str
+    journey: JourneyBuilding
+    words: Sequence[str]
+    taken: int = 0
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        return self.building.vocabulary
+
+    def slot(self, empty: Any) -> int:
+        building = self.building
+        building.empties.append(empty)
+        building.slot_keys.append(f"{self.key}#{self.taken}")
+        self.taken += 1
+        return len(building.empties) - 1
+
+    def session(self, silence: int) -> int:
+        silences = self.building.silences
+        if silence not in silences:
+            silences.append(silence)
+        return silences.index(silence)
+
+    def kinds(self, word: str) -> Iterator[tuple[str, bool]]:
+        if word == ACTIVITY:
+            return ((kind, True) for kind in self.vocabulary.activity())
+        return iter(((word, False),))
+
+    def where(self, expression: Expression, word: str) -> Where:
+        return self.journey.where(expression, self.words, word)
+
+
+class JourneyBuilding:
+    """One journey: what its expressions can name, and their compiled forms (each once)."""
+
+    def __init__(self, building: Building, place: int, journey: Journey) -> None:
+        self.building, self.place, self.journey = building, place, journey
+        self.stages: tuple[str, ...] = tuple(journey.stages)
+        self.names = Names(
+            building.vocabulary,
+            journey.parameters,
+            place,
+            self.stages,
+            building.journeys,
+            self._before,
+        )
+        self.kept: dict[str, Kept] = {}
+        self._types: dict[str, Type] = {}
+        self._compiled: dict[tuple[int, str, str], tuple[Guard, frozenset[int]]] = {}
+        self._expressions: list[Expression] = []
+
+    def compile_attributes(self) -> None:
+        """Compile all attributes, those that others are made of first."""
+        for name in self.journey.attributes:
+            self._attribute(name)
+
+    def where(self, expression: Expression, words: Sequence[str], word: str) -> Guard:
+        """Compile a `where` for events that come as `word`."""
+        key = (id(expression), "where", word)
+        if key not in self._compiled:
+            self._expressions.append(expression)
+            guard = compile_event_expr(expression, self.names.where(words, word), self.building.env)
+            self._compiled[key] = (guard, frozenset())
+        return self._compiled[key][0]
+
+    def when(
+        self,
+        expression: Expression,
+        words: Sequence[str] = (),
+        word: str = "",
+        id_: Type | None = None,
+    ) -> tuple[Guard, frozenset[int]]:
+        """Compile a guard over the customer; also tells which values before the event it reads."""
+        if "event" not in expression.names():
+            words, word = (), ""
+        key = (id(expression), "when", word)
+        if key not in self._compiled:
+            self._expressions.append(expression)
+            scope = self.names.when(words, word or None, id_)
+            guard = compile_expr(expression, scope, self.building.env)
+            self._compiled[key] = (guard, frozenset(scope.before))
+        return self._compiled[key]
+
+    def _before(self, name: str) -> int:
+        kept, key = self.kept[name], self.journey.attributes[name].sharing_key or f"{self.place}/{name}"
+        befores = self.building.befores
+        befores.setdefault(key, (kept.read, kept.mutable))
+        return list(befores).index(key)
+
+    def _attribute(self, name: str) -> None:
+        if name in self.kept:
+            return
+        attribute = self.journey.attributes[name]
+        if attribute.form == "value":
+            kept, of = self._value(attribute)
+        else:
+            kept = self._shared(attribute)
+            of = attribute_type(attribute, self.building.vocabulary, self._types)
+        self.kept[name] = kept
+        self._types[name] = of
+        self.names.add(name, attribute.form, of, kept.code, kept.oldest)
+
+    def _shared(self, attribute: Attribute) -> Kept:
+        building = self.building
+        key = attribute.sharing_key or f"{self.journey.id}/{attribute.name}"
+        if attribute.over == "session":
+            key += f" session {self.journey.session}"
+        if key in building.kept:
+            return building.kept[key]
+        words = tuple(dict.fromkeys(source.type for source in attribute.sources))
+        kept = compile_attribute(attribute, Slots(building, key, self, words), self.journey.session)
+        building.kept[key] = kept
+        building.env |= kept.env
+        for kind, only, update in kept.updates:
+            building.updates.setdefault(kind, []).append((only, update))
+        return kept
+
+    def _value(self, attribute: Attribute) -> tuple[Kept, Type]:
+        expression = attribute.value
+        assert expression is not None, attribute.name
+        for needed in sorted(
+            expression.names() | expression.members("before") | expression.calls("oldest")
+        ):
+            if needed in self.journey.attributes and needed != attribute.name:
+                self._attribute(needed)
+        of, _ = check(expression, self.names.when())
+        guard, before = self.when(expression)
+        self.building.always_before |= before
+        name = f"_v{self.place}_{len(self.kept)}"
+        self.building.env[name] = guard
+
+        def read(c: Any, t: int) -> Any:
+            value = guard(c, None, t)
+            return value.copy() if isinstance(value, list | dict) else value
+
+        return Kept(slot=-1, code=f"{name}(c, None, t)", read=read), of

@@ -1,0 +1,158 @@
+"""The program: all journeys and the vocabulary, compiled once into the tables that the steps walk.
+
+In: checked journeys, the vocabulary, options. Out: a `Program`, immutable from then on, shared by all partitions.
+`building` collects slots, readers and guards; this module puts them in tables by event type and stage. The cost
+of an event depends on the rules that its type can trigger where the customer is, not on how many there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from journey_stream.engine.building import Building, JourneyBuilding
+from journey_stream.engine.kept import Read
+from journey_stream.engine.layout import Layout, fingerprint, pack
+from journey_stream.engine.profile import UPDATES
+from journey_stream.engine.rules import RuleCompiler
+from journey_stream.engine.state import Customer
+from journey_stream.engine.tables import JourneyTable, Plan, Timer
+from journey_stream.events.vocabulary import Vocabulary
+from journey_stream.journeys.model import Journey
+from journey_stream.values import DAY, NEVER
+
+
+@dataclass(frozen=True, slots=True)
+class EngineOptions:
+    """What a deployment can set. Durations are microseconds."""
+
+    dedup_window: int = 7 * DAY
+    """How long an event id is remembered."""
+    dedup_limit: int = 10_000
+    """How many ids are remembered per customer at most."""
+    forget_after_anonymous: int | None = 90 * DAY
+    forget_after_known: int | None = None
+    """None: never."""
+
+
+class Program:
+    """Compiled journeys. Fields are read by the steps; nothing changes them."""
+
+    def __init__(
+        self,
+        options: EngineOptions,
+        journeys: tuple[JourneyTable, ...],
+        timers: tuple[Timer, ...],
+        plans: tuple[dict[str, Plan], dict[str, Plan]],
+        building: Building,
+        texts: Sequence[str],
+    ) -> None:
+        self.options = options
+        self.journeys = journeys
+        self.timers = timers
+        self.active, self.passive = plans
+        """Event type to plan: for an act of the customer, and for anything else."""
+        self.other = Plan()
+        self.silences = tuple(building.silences)
+        """Lengths of silence that end a session, each once."""
+        self.befores = len(building.befores)
+        self.empties: list[Any] = building.empties
+        self.forget_anonymous = options.forget_after_anonymous
+        self.forget_known = options.forget_after_known
+        self.layout = Layout(
+            journeys=[(j.id, list(j.stages)) for j in journeys],
+            slots=building.slot_keys,
+            silences=building.silences,
+            timers=[timer.key for timer in timers],
+            sequences=building.sequence_keys,
+            signals=building.signal_keys,
+            memories=building.memory_keys,
+            texts=[*texts, f"{options.forget_after_anonymous} {options.forget_after_known}"],
+        )
+        self.fingerprint = fingerprint(self.layout)
+        self._before_readers: tuple[tuple[Read, bool], ...] = tuple(building.befores.values())
+
+    @property
+    def layout_bytes(self) -> bytes:
+        """What `Partition.learn` of a later program needs to read states written by this one."""
+        return pack(self.layout)
+
+    def snapshot(self, c: Customer, t: int) -> Iterator[tuple[Any, bool]]:
+        """All values that some rule wants to see as they were before: (value, whether it has to be copied)."""
+        for read, mutable in self._before_readers:
+            yield read(c, t), mutable
+
+    def newcomer(self, person: str, known: bool, t: int) -> Customer:
+        """Make the state of a person never seen before."""
+        count = len(self.journeys)
+        forget = self.forget_known if known else self.forget_anonymous
+        return Customer(
+            stages=[-1] * count,
+            entered=[t] * count,
+            sequences=[0] * count,
+            loops=[0] * count,
+            entries=[None] * count,
+            memories=None,
+            attrs=self.empties.copy(),
+            armed={},
+            partial=None,
+            raised=None,
+            rates=None,
+            seen=b"",
+            days=[],
+            latest=t,
+            active=t,
+            sessions=[t] * len(self.silences),
+            messages=[],
+            consent=0,
+            known=known,
+            test=False,
+            person=person,
+            due=NEVER if forget is None else t + forget,
+        )
+
+
+def compile_program(
+    journeys: Sequence[Journey], vocabulary: Vocabulary, options: EngineOptions | None = None
+) -> Program:
+    """Compile journeys that `journeys.load` found fit to run; equal attributes are kept once for all."""
+    options = options or EngineOptions()
+    building = Building(vocabulary, {journey.id: place for place, journey in enumerate(journeys)})
+    builders = [JourneyBuilding(building, place, journey) for place, journey in enumerate(journeys)]
+    building.start([builder.stages for builder in builders])
+    compilers = [RuleCompiler(builder) for builder in builders]
+    for builder in builders:
+        builder.compile_attributes()
+    for compiler in compilers:
+        compiler.compile_rules()
+    timers = tuple(building.timers)
+    tables = tuple(compiler.table() for compiler in compilers)
+    plans = (_plans(building, compilers, active=True), _plans(building, compilers, active=False))
+    return Program(options, tables, timers, plans, building, [journey.text_sha for journey in journeys])
+
+
+def _plans(building: Building, compilers: Sequence[RuleCompiler], *, active: bool) -> dict[str, Plan]:
+    plans: dict[str, Plan] = {}
+    for kind in building.vocabulary.names():
+        plan = Plan(
+            profile=UPDATES.get(kind),
+            updates=tuple(u for only, u in building.updates.get(kind, ()) if active or not only),
+        )
+        before = set(building.always_before)
+        for compiler in compilers:
+            part = compiler.plan(kind, active=active)
+            before |= part.before
+            plan = replace(
+                plan,
+                timers=plan.timers + part.timers,
+                sequences=plan.sequences + part.sequences,
+                moves=plan.moves + part.moves,
+                signals=plan.signals + part.signals,
+                cancels=plan.cancels + part.cancels,
+            )
+        plan.touched = tuple(sorted({j for j, _ in (*plan.signals, *plan.cancels)}))
+        readers = list(building.befores.values())
+        plan.before = tuple((place, *readers[place]) for place in sorted(before))
+        plans[kind] = plan
+    return plans

@@ -1,0 +1,282 @@
+"""Moves and calls: how a stage changes, and what becomes of it outside.
+
+In: a customer, the journey's table, a rule that holds. Out: the customer in its new stage, and the record of it
+(contract §3) in the run. Attributes are those at the decision: `over: stage` ones still speak of the stage left.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from journey_stream.engine.ids import signal_id, transition_id
+from journey_stream.engine.profile import contactable, over_contacted
+from journey_stream.engine.state import NOWHERE, Customer
+from journey_stream.engine.tables import Call, JourneyTable, Ruling, Run
+from journey_stream.values import NEVER, SECOND, Cause, Direction, Signal, SignalStatus, Transition
+
+START = Ruling("start", None, None, None)
+TIMER = "timer"
+RAISED_KEPT = 100
+"""Signals per rule that can still be cancelled; older ones can no more."""
+
+TimerKey = tuple[int, "str | None"]
+
+
+def attributes_of(c: Customer, journey: JourneyTable, t: int) -> dict[str, Any]:
+    """Read the attributes that travel with the journey's records."""
+    found: dict[str, Any] = {}
+    for name, read, mutable in journey.records:
+        value = read(c, t)
+        found[name] = value.copy() if mutable else value
+    return found
+
+
+def approximate_of(c: Customer, journey: JourneyTable, t: int) -> tuple[str, ...]:
+    """Name those among them that a limit made approximate."""
+    return tuple(name for name, merged in journey.approximate if merged(c, t))
+
+
+def customer_id(c: Customer) -> str | None:
+    """The customer's id, None for somebody anonymous."""
+    return c.person if c.known else None
+
+
+def anonymous_id(c: Customer) -> str | None:
+    """The anonymous id: the person's own, or the last one a known customer came with."""
+    return c.anonymous_id if c.known else c.person.removeprefix("anon:")
+
+
+def cause_of(run: Run, t: int, timer: TimerKey | None) -> tuple[Cause, str | TimerKey]:
+    """Tell what made a record: for people, and for its id."""
+    e = run.event
+    if timer is None and e is not None:
+        return Cause(e.event_id, e.type, e.at), e.event_id
+    due = t if timer is None else timer[0]
+    return Cause(None, TIMER, due), timer or (due, None)
+
+
+def move(
+    c: Customer, journey: JourneyTable, target: int, ruling: Ruling, t: int, run: Run, timer: TimerKey | None
+) -> None:
+    """Enter a stage and record it. `timer` is the due (and id) of the timer that moves, None for an event."""
+    j = journey.index
+    left = c.stages[j]
+    if c.earlier is None:
+        c.earlier = c.stages.copy()
+    reason = ruling.reason
+    if ruling.reason_from is not None:
+        reason = ruling.reason_from(c, run.event, t)
+    attributes, approximate = attributes_of(c, journey, t), approximate_of(c, journey, t)
+    entries = c.entries[j]
+    if entries is None:
+        entries = c.entries[j] = {}
+    number = entries[target] = entries.get(target, 0) + 1
+    direction: Direction = "forward"
+    entered_at: int | None = None
+    dwell: float | None = None
+    if left != NOWHERE:
+        entered_at = c.entered[j]
+        dwell = (t - entered_at) / SECOND
+        step = journey.ranks[target] - journey.ranks[left]
+        direction = "forward" if step > 0 else "backward" if step < 0 else "lateral"
+        if step < 0:
+            c.loops[j] += 1
+    c.sequences[j] += 1
+    cause, key = cause_of(run, t, timer)
+    from_, to = None if left == NOWHERE else journey.stages[left], journey.stages[target]
+    event = run.event
+    run.records.append(
+        Transition(
+            transition_id=transition_id(
+                journey.id, journey.version, c.person, from_, to, ruling.id, key, t
+            ),
+            journey=journey.id,
+            version=journey.version,
+            customer_id=customer_id(c),
+            anonymous_id=anonymous_id(c),
+            account_id=c.account_id,
+            from_=from_,
+            to=to,
+            from_kind=None if left == NOWHERE else journey.kinds[left],
+            to_kind=journey.kinds[target],
+            direction=direction,
+            rule=ruling.id,
+            reason=reason,
+            owner=ruling.owner if ruling.owner is not None else journey.owners[target],
+            trigger="event" if timer is None else "timer",
+            cause=cause,
+            occurred_at=t,
+            decided_at=run.now,
+            entered_from_at=entered_at,
+            dwell_s=dwell,
+            sequence=c.sequences[j],
+            first_entry=number == 1,
+            entry_number=number,
+            loop=c.loops[j],
+            attributes=attributes,
+            approximate=approximate,
+            contactable=contactable(c.consent),
+            over_contacted=over_contacted(c, t),
+            locale=c.locale,
+            country=c.country,
+            timezone=c.timezone,
+            late=run.late and timer is None,
+            test=c.test,
+            replay=event is not None and event.replay,
+            person=c.person,
+        )
+    )
+    _enter(c, journey, left, target, t, run)
+
+
+def _enter(c: Customer, journey: JourneyTable, left: int, target: int, t: int, run: Run) -> None:
+    j = journey.index
+    entry = journey.entries[target]
+    c.stages[j] = target
+    c.entered[j] = t
+    if left != NOWHERE:
+        for memory, inside in entry.remembers:
+            if left not in inside:
+                if c.memories is None:
+                    c.memories = {}
+                c.memories[memory] = left
+    attrs, armed = c.attrs, c.armed
+    for slot, empty in journey.stage_slots:
+        attrs[slot] = empty
+    for k in entry.disarms:
+        armed.pop(k, None)
+    for timer in entry.arms:
+        after = timer.after
+        if not isinstance(after, int):
+            after = after_of(after(c, run.event, t))
+        if after is None:
+            armed.pop(timer.index, None)
+        else:
+            armed[timer.index] = t + after
+    for timer in entry.wakes:
+        held = armed.get(timer.index)
+        if held is not None:
+            due = max(held if isinstance(held, int) else min(held.values(), default=NEVER), t + timer.min_dwell)
+            if due < c.due:
+                c.due = due
+
+
+def after_of(seconds: Any) -> int | None:
+    """Turn the seconds that an `after` says into microseconds; unknown, or out of reach, arms nothing."""
+    if seconds is None or not -1e12 < seconds < 1e12:
+        return None
+    return max(0, round(seconds * SECOND))
+
+
+def call(
+    c: Customer,
+    journey: JourneyTable,
+    rule: Call,
+    t: int,
+    run: Run,
+    timer: TimerKey | None,
+    identity: str | None,
+) -> None:
+    """Raise a signal, unless its rate limit says enough."""
+    if rule.every:
+        rates = c.rates
+        if rates is None:
+            rates = c.rates = {}
+        recent = [at for at in rates.get(rule.slot, ()) if at > t - rule.every]
+        if len(recent) >= rule.count:
+            rates[rule.slot] = recent
+            return
+        recent.append(t)
+        rates[rule.slot] = recent
+    reason = rule.reason
+    if rule.reason_from is not None:
+        reason = rule.reason_from(c, run.event, t)
+    payload = {name: _own(value(c, run.event, t)) for name, value in rule.payload}
+    j = journey.index
+    stage = journey.stages[c.stages[j]]
+    cause, key = cause_of(run, t, timer)
+    named = signal_id(journey.id, journey.version, c.person, stage, rule.id, key, t)
+    until = None if rule.expires is None else t + rule.expires
+    if rule.cancellable:
+        if c.raised is None:
+            c.raised = {}
+        open_ = [entry for entry in c.raised.get(rule.slot, ()) if entry[0] is None or entry[0] > t]
+        open_.append([until, named, identity])
+        c.raised[rule.slot] = open_[-RAISED_KEPT:]
+    _record(c, journey, rule, t, run, (named, "raised", cause, until, reason, payload, timer is None))
+
+
+def cancel(
+    c: Customer, journey: JourneyTable, rule: Call, t: int, run: Run, identity: str | None, *, all_: bool
+) -> None:
+    """Take back what was raised (for this id) and is still valid."""
+    raised = None if c.raised is None else c.raised.get(rule.slot)
+    if not raised or c.raised is None:
+        return
+    kept = []
+    for entry in raised:
+        if entry[0] is not None and entry[0] <= t:
+            continue
+        if all_ or entry[2] == identity:
+            cause, _ = cause_of(run, t, None)
+            _record(c, journey, rule, t, run, (entry[1], "cancelled", cause, entry[0], rule.reason, {}, True))
+        else:
+            kept.append(entry)
+    if kept:
+        c.raised[rule.slot] = kept
+    else:
+        del c.raised[rule.slot]
+
+
+def _record(
+    c: Customer,
+    journey: JourneyTable,
+    rule: Call,
+    t: int,
+    run: Run,
+    said: tuple[str, SignalStatus, Cause, int | None, str | None, dict[str, Any], bool],
+) -> None:
+    named, status, cause, until, reason, payload, by_event = said
+    j = journey.index
+    stage = c.stages[j]
+    c.sequences[j] += 1
+    event = run.event
+    run.records.append(
+        Signal(
+            signal_id=named,
+            signal=rule.signal,
+            status=status,
+            journey=journey.id,
+            version=journey.version,
+            customer_id=customer_id(c),
+            anonymous_id=anonymous_id(c),
+            account_id=c.account_id,
+            stage=journey.stages[stage],
+            kind=rule.kind or journey.kinds[stage],
+            owner=rule.owner if rule.owner is not None else journey.owners[stage],
+            rule=rule.id,
+            reason=reason,
+            cause=cause,
+            occurred_at=t,
+            decided_at=run.now,
+            valid_until=until,
+            sequence=c.sequences[j],
+            payload=payload,
+            attributes=attributes_of(c, journey, t),
+            approximate=approximate_of(c, journey, t),
+            contactable=contactable(c.consent),
+            over_contacted=over_contacted(c, t),
+            locale=c.locale,
+            country=c.country,
+            timezone=c.timezone,
+            late=run.late and by_event,
+            test=c.test,
+            replay=event is not None and event.replay,
+            person=c.person,
+        )
+    )
+
+
+def _own(value: Any) -> Any:
+    """What a record keeps must not change with the customer."""
+    return value.copy() if isinstance(value, list | dict) else value

@@ -1,0 +1,357 @@
+"""The rules of one journey, compiled: transitions and signals by stage and event type, timers, sequences.
+
+In: a journey of the model with its attributes compiled. Out: its `JourneyTable`, its timers (in the program's
+order: transitions before signals, each in file order), and per event type its part of the plan.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from journey_stream.engine.arming import arming, disarming, sequence
+from journey_stream.engine.building import JourneyBuilding
+from journey_stream.engine.kept import Update
+from journey_stream.engine.paths import Getter
+from journey_stream.engine.state import NOWHERE
+from journey_stream.engine.tables import (
+    NO_MEMORY,
+    NO_SEQUENCE,
+    Call,
+    Cancel,
+    Chance,
+    Entry,
+    JourneyTable,
+    Move,
+    Ruling,
+    SequenceStep,
+    Timer,
+)
+from journey_stream.journeys.attribute_types import id_type
+from journey_stream.journeys.guards import Expression, Guard, Type
+from journey_stream.journeys.model import (
+    Absence,
+    Back,
+    OnEnter,
+    OnEvent,
+    Sequence,
+    SignalRule,
+    TransitionRule,
+)
+
+Rule = TransitionRule | SignalRule
+
+
+@dataclass(slots=True)
+class Place:
+    """Where an expression stands: which event it sees and as what, of which type `id` is."""
+
+    words: tuple[str, ...]
+    word: str
+    id_: Type | None
+    before: set[int]
+    """Gathers the values before the event that expressions here ask for."""
+
+
+@dataclass(slots=True)
+class Part:
+    """What one journey does on one event type."""
+
+    timers: tuple[Update, ...] = ()
+    sequences: tuple[tuple[int, SequenceStep], ...] = ()
+    moves: tuple[tuple[int, tuple[tuple[Move, ...], ...]], ...] = ()
+    signals: tuple[tuple[int, tuple[tuple[Chance, ...], ...]], ...] = ()
+    cancels: tuple[tuple[int, tuple[Cancel, ...]], ...] = ()
+    before: set[int] = field(default_factory=set)
+
+
+class RuleCompiler:
+    """Compiles the rules of one journey into the shared building."""
+
+    def __init__(self, builder: JourneyBuilding) -> None:
+        self.builder, self.journey, self.j = builder, builder.journey, builder.place
+        self._stages = builder.stages
+        self._index = {stage: place for place, stage in enumerate(builder.stages)}
+        self._rules: tuple[Rule, ...] = (*self.journey.transitions, *self.journey.signals)
+        self._timers: dict[int, Timer] = {}
+        """Place of the rule to its timer."""
+        self._sequences: dict[int, int] = {}
+        self._slots: dict[int, int] = {}
+        """Place of a signal rule to its slot."""
+        self._memories: dict[str, int] = {}
+
+    # What is fixed before any event type is looked at.
+
+    def compile_rules(self) -> None:
+        """Give timers, sequences, signals and memories their places, and compile what does not hang on a type."""
+        building = self.builder.building
+        holders = [*(s.id for s in self.journey.stages.values() if s.remember)]
+        holders += [group.id for group in self.journey.groups.values() if group.remember]
+        for holder in holders:
+            self._memories[holder] = len(building.memory_keys)
+            building.memory_keys.append(f"{self.journey.id}/{holder}")
+        for place, rule in enumerate(self._rules):
+            key = f"{self.journey.id}/{'transition' if self._is_move(place) else 'signal'}/{rule.id}"
+            if isinstance(rule, SignalRule):
+                self._slots[place] = len(building.signal_keys)
+                building.signal_keys.append(key)
+            if isinstance(rule.trigger, Sequence):
+                self._sequences[place] = len(building.sequence_keys)
+                building.sequence_keys.append(key)
+            if isinstance(rule.trigger, Absence):
+                timer = self._timer(place, rule, rule.trigger, key, len(building.timers))
+                self._timers[place] = timer
+                building.timers.append(timer)
+
+    def table(self) -> JourneyTable:
+        """Make the journey's table."""
+        journey, kept = self.journey, self.builder.kept
+        stages = list(journey.stages.values())
+        slots = {slot: empty for each in kept.values() for slot, empty in each.stage_slots}
+        return JourneyTable(
+            index=self.j,
+            id=journey.id,
+            version=journey.version,
+            stages=self._stages,
+            kinds=tuple(stage.kind for stage in stages),
+            owners=tuple(stage.owner for stage in stages),
+            ranks=tuple(stage.rank for stage in stages),
+            start=self._index[journey.start],
+            entries=tuple(self._entry(stage) for stage in self._stages),
+            records=tuple((name, kept[name].read, kept[name].mutable) for name in journey.records),
+            approximate=tuple(
+                (name, merged)
+                for name in journey.records
+                if (merged := kept[name].approximate) is not None
+            ),
+            stage_slots=list(slots.items()),
+        )
+
+    def plan(self, kind: str, *, active: bool) -> Part:
+        """Compile what an event of this type does here."""
+        part = Part()
+        moves: list[list[Move]] = [[] for _ in range(len(self._stages) + 1)]
+        chances: list[list[Chance]] = [[] for _ in range(len(self._stages) + 1)]
+        cancels: list[Cancel] = []
+        for place, rule in enumerate(self._rules):
+            part.timers += self._ops(place, rule, kind, active=active)
+            part.sequences += self._steps(place, rule, kind, active=active)
+            word, words, where, sequence_slot = self._triggered(place, rule, kind, active=active)
+            if isinstance(rule, SignalRule):
+                self._cancel(place, rule, kind, cancels, active=active)
+            if word is None:
+                continue
+            holds = None if where is None else self.builder.where(where, words, word)
+            here = Place(words, word, self._id(rule), part.before)
+            when = self._when(rule.when, here)
+            if isinstance(rule, TransitionRule):
+                ruling = self._ruling(rule, here)
+                for stage in rule.from_:
+                    move = self._move(rule, stage, ruling, (sequence_slot, holds, when))
+                    if move is not None:
+                        moves[self._index[stage]].append(move)
+            else:
+                call = self._call(place, rule, here, kind)
+                for stage in rule.in_:
+                    chances[self._index[stage]].append(Chance(place, sequence_slot, holds, when, call))
+        if any(moves):
+            part.moves = ((self.j, tuple(map(tuple, moves))),)
+        if any(chances):
+            part.signals = ((self.j, tuple(map(tuple, chances))),)
+        if cancels:
+            part.cancels = ((self.j, tuple(cancels)),)
+        return part
+
+    # Rules.
+
+    def _is_move(self, place: int) -> bool:
+        return place < len(self.journey.transitions)
+
+    def _when(self, expression: Expression | None, place: Place) -> Guard | None:
+        if expression is None:
+            return None
+        guard, needs = self.builder.when(expression, place.words, place.word, place.id_)
+        place.before |= needs
+        return guard
+
+    def _ruling(self, rule: TransitionRule, place: Place) -> Ruling:
+        return Ruling(rule.id, rule.reason, self._when(rule.reason_from, place), rule.owner)
+
+    def _id(self, rule: Rule) -> Type | None:
+        """The type of `id` in the rule's expressions; None where there is none."""
+        trigger, vocabulary = rule.trigger, self.builder.building.vocabulary
+        match trigger:
+            case Absence(since=since, by=str(by)) if since != "stage":
+                return id_type(vocabulary, since, by)
+            case Sequence(steps=steps, by=str(by)):
+                return id_type(vocabulary, steps[0].types, by)
+        return None
+
+    def _move(
+        self,
+        rule: TransitionRule,
+        stage: str,
+        ruling: Ruling,
+        holds: tuple[int, Guard | None, Guard | None],
+    ) -> Move | None:
+        """The rule in one stage; None where its target does not exist or is the stage itself."""
+        memory, target = NO_MEMORY, rule.to
+        if isinstance(target, Back):
+            holder = self.journey.stages[stage].memory
+            memory = NO_MEMORY if holder is None else self._memories.get(holder, NO_MEMORY)
+            target = target.fallback
+        to = self._index.get(self.journey.destination(target, stage), NOWHERE)
+        same = to == NOWHERE or to == self._index[stage] and not rule.reenter
+        if memory == NO_MEMORY and same:
+            return None
+        return Move(holds[0], rule.min_dwell, holds[1], holds[2], to, memory, rule.reenter, ruling)
+
+    def _call(self, number: int, rule: SignalRule, place: Place, kind: str | None) -> Call:
+        payload = []
+        for name, expression in rule.payload.items():
+            guard = self._when(expression, place)
+            assert guard is not None, name
+            payload.append((name, guard))
+        by: Getter | None = None
+        if rule.by is not None and kind is not None and rule.cancel:
+            by = self.builder.building.identity(kind, place.word, rule.by)
+        return Call(
+            id=rule.id,
+            signal=rule.signal or rule.id,
+            slot=self._slots[number],
+            kind=rule.kind,
+            owner=rule.owner,
+            expires=rule.expires,
+            cancellable=bool(rule.cancel),
+            by=by,
+            every=rule.rate.every if rule.rate else 0,
+            count=rule.rate.count if rule.rate else 0,
+            reason=rule.reason,
+            reason_from=self._when(rule.reason_from, place),
+            payload=tuple(payload),
+        )
+
+    def _cancel(
+        self, place: int, rule: SignalRule, kind: str, cancels: list[Cancel], *, active: bool
+    ) -> None:
+        word = self.builder.building.expand(rule.cancel, active=active).get(kind)
+        if word is not None:
+            by = None if rule.by is None else self.builder.building.identity(kind, word, rule.by)
+            plain = Call(
+                rule.id, rule.signal or rule.id, self._slots[place], rule.kind, rule.owner, rule.expires,
+                True, None, 0, 0, rule.reason, None, (),
+            )  # fmt: skip
+            cancels.append(Cancel(self._slots[place], by, plain))
+
+    def _triggered(
+        self, place: int, rule: Rule, kind: str, *, active: bool
+    ) -> tuple[str | None, tuple[str, ...], Expression | None, int]:
+        """Whether this type can trigger the rule: as which word, of which words, if what holds, after what."""
+        trigger = rule.trigger
+        if isinstance(trigger, OnEvent):
+            word = self.builder.building.expand(trigger.types, active=active).get(kind)
+            return word, trigger.types, trigger.where, NO_SEQUENCE
+        if isinstance(trigger, Sequence):
+            # The guard of the last step has been asked by the sequence itself.
+            types = trigger.steps[-1].types
+            word = self.builder.building.expand(types, active=active).get(kind)
+            return word, types, None, self._sequences[place]
+        return None, (), None, NO_SEQUENCE
+
+    # Timers and sequences.
+
+    def _timer(self, place: int, rule: Rule, trigger: Absence, key: str, index: int) -> Timer:
+        here = Place((), "", self._id(rule), set())
+        stages = rule.from_ if isinstance(rule, TransitionRule) else rule.in_
+        after = trigger.after
+        when = self._when(rule.when, here)
+        timer = Timer(
+            index=index,
+            key=key,
+            journey=self.j,
+            live=(*(stage in stages for stage in self._stages), False),
+            after=after if isinstance(after, int) else self.builder.when(after, id_=here.id_)[0],
+            by=trigger.by is not None,
+            limit=trigger.limit,
+            min_dwell=rule.min_dwell if isinstance(rule, TransitionRule) else 0,
+            when=when,
+        )
+        if isinstance(rule, TransitionRule):
+            ruling = self._ruling(rule, here)
+            timer.moves = tuple(
+                self._move(rule, stage, ruling, (NO_SEQUENCE, None, when)) if stage in stages else None
+                for stage in self._stages
+            )
+        else:
+            timer.call = self._call(place, rule, here, None)
+        return timer
+
+    def _ops(self, place: int, rule: Rule, kind: str, *, active: bool) -> tuple[Update, ...]:
+        trigger = rule.trigger
+        if not isinstance(trigger, Absence):
+            return ()
+        building, timer = self.builder.building, self._timers[place]
+        since: tuple[str, ...] = () if isinstance(trigger.since, str) else trigger.since
+        arms = building.expand(since, active=active).get(kind)
+        stops = building.expand(trigger.unless, active=active).get(kind)
+        disarm: Update | None = None
+        if stops is not None:
+            by = None if trigger.by is None else building.identity(kind, stops, trigger.by)
+            holds = trigger.unless_where
+            disarm = disarming(
+                timer, by, None if holds is None else self.builder.where(holds, trigger.unless, stops)
+            )
+        if arms is None:
+            return () if disarm is None else (disarm,)
+        by = None if trigger.by is None else building.identity(kind, arms, trigger.by)
+        where = None if trigger.where is None else self.builder.where(trigger.where, since, arms)
+        return (arming(timer, by, where, disarm),)
+
+    def _steps(
+        self, place: int, rule: Rule, kind: str, *, active: bool
+    ) -> tuple[tuple[int, SequenceStep], ...]:
+        trigger = rule.trigger
+        if not isinstance(trigger, Sequence):
+            return ()
+        building, slot = self.builder.building, self._sequences[place]
+        steps = []
+        identity: Getter | None = None
+        for number, step in enumerate(trigger.steps):
+            word = building.expand(step.types, active=active).get(kind)
+            if word is not None:
+                where = None if step.where is None else self.builder.where(step.where, step.types, word)
+                steps.append((number, where))
+                if trigger.by is not None:
+                    identity = building.identity(kind, word, trigger.by)
+        if not steps:
+            return ()
+        last = len(trigger.steps) - 1
+        return ((slot, sequence(slot, last, steps, trigger.within, identity, trigger.limit)),)
+
+    def _entry(self, stage: str) -> Entry:
+        here = self._index[stage]
+        timers = list(self._timers.items())
+        by_entry = [t for place, t in timers if self._since_stage(place)]
+        remembers = []
+        for holder in (stage, self.journey.stages[stage].parent):
+            if holder in self._memories:
+                inside = self.journey.groups[holder].leaves if holder in self.journey.groups else (holder,)
+                remembers.append((self._memories[holder], tuple(self._index[leaf] for leaf in inside)))
+        signals = []
+        for place, rule in enumerate(self._rules):
+            if isinstance(rule, SignalRule) and isinstance(rule.trigger, OnEnter):
+                if stage in rule.trigger.stages and stage in rule.in_:
+                    here_ = Place((), "", None, self.builder.building.always_before)
+                    when = self._when(rule.when, here_)
+                    call = self._call(place, rule, here_, None)
+                    signals.append(Chance(place, NO_SEQUENCE, None, when, call))
+        return Entry(
+            arms=tuple(t for t in by_entry if t.live[here]),
+            disarms=tuple(t.index for t in by_entry if not t.live[here]),
+            wakes=tuple(t for _, t in timers if t.live[here]),
+            remembers=tuple(remembers),
+            signals=tuple(signals),
+        )
+
+    def _since_stage(self, place: int) -> bool:
+        trigger = self._rules[place].trigger
+        return isinstance(trigger, Absence) and trigger.since == "stage"

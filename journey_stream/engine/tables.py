@@ -1,0 +1,178 @@
+"""What definitions become: tables that the steps of the engine walk. Values only; `program` fills them.
+
+Everything that happens often is a plain tuple: an event type has a `Plan`, a plan has its updaters, timers and,
+per journey and stage, the rules that this type can trigger there. A rule that cannot hold is in no table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, TypeAlias
+
+from journey_stream.engine.kept import Read, Update
+from journey_stream.engine.profile import ProfileUpdate
+from journey_stream.engine.state import Customer
+from journey_stream.journeys.guards import Guard
+from journey_stream.values import Event, Kind
+
+SequenceStep: TypeAlias = Callable[[Customer, Event, int], "str | None"]
+"""Moves a sequence on; once complete, tells the id it was for ("" without `by`)."""
+NO_MEMORY = -1
+NO_SEQUENCE = -1
+
+
+class Ruling(NamedTuple):
+    """What a transition rule says about the record it makes."""
+
+    id: str
+    reason: str | None
+    reason_from: Guard | None
+    owner: str | None
+
+
+class Move(NamedTuple):
+    """A transition rule, for one stage and one event type."""
+
+    sequence: int
+    """Sequence that has to be complete, or NO_SEQUENCE."""
+    min_dwell: int
+    where: Guard | None
+    when: Guard | None
+    target: int
+    """Stage to enter; with a memory, the fallback."""
+    memory: int
+    """`back`: which memory to look up, or NO_MEMORY."""
+    reenter: bool
+    ruling: Ruling
+
+
+class Call(NamedTuple):
+    """A signal rule, as it is raised."""
+
+    id: str
+    signal: str
+    """The name its records carry: several rules may raise the same."""
+    slot: int
+    """Place of the rule among all signal rules."""
+    kind: Kind | None
+    owner: str | None
+    expires: int | None
+    cancellable: bool
+    by: Callable[[Event, int], str | None] | None
+    """The id that ties a cancelling event to it (event-triggered ones)."""
+    every: int
+    """Rate limit: this long, 0 for none."""
+    count: int
+    reason: str | None
+    reason_from: Guard | None
+    payload: tuple[tuple[str, Guard], ...]
+
+
+class Chance(NamedTuple):
+    """A signal rule, for one stage and one event type (or for entering a stage: then without sequence and where)."""
+
+    order: int
+    """Place in the journey's file."""
+    sequence: int
+    where: Guard | None
+    when: Guard | None
+    call: Call
+
+
+class Cancel(NamedTuple):
+    """A signal that this event type takes back."""
+
+    slot: int
+    by: Callable[[Event, int], str | None] | None
+    """None: whatever its id was."""
+    call: Call
+
+
+@dataclass(slots=True)
+class Timer:
+    """An absence rule. Its place in the program is its place in (journey, transitions before signals, rule)."""
+
+    index: int
+    key: str
+    """Names it across versions of the definitions."""
+    journey: int
+    live: tuple[bool, ...]
+    """Per stage (and, last, nowhere): whether it counts there."""
+    after: int | Guard
+    by: bool
+    limit: int
+    min_dwell: int
+    when: Guard | None
+    moves: tuple[Move | None, ...] = ()
+    """Transitions: per stage, where to."""
+    call: Call | None = None
+    """Signals."""
+
+
+@dataclass(slots=True)
+class Entry:
+    """What entering a stage does to timers."""
+
+    arms: tuple[Timer, ...] = ()
+    disarms: tuple[int, ...] = ()
+    """Timers of other stages' entries."""
+    wakes: tuple[Timer, ...] = ()
+    """Timers that count here: one armed before may be due by now."""
+    remembers: tuple[tuple[int, tuple[int, ...]], ...] = ()
+    """(memory, its stages): kept when the stage left is none of them."""
+    signals: tuple[Chance, ...] = ()
+    """`enter` signals, in file order."""
+
+
+@dataclass(slots=True)
+class JourneyTable:
+    """One journey, by stage index."""
+
+    index: int
+    id: str
+    version: int
+    stages: tuple[str, ...]
+    kinds: tuple[Kind, ...]
+    owners: tuple[str | None, ...]
+    ranks: tuple[int, ...]
+    start: int
+    entries: tuple[Entry, ...] = ()
+    records: tuple[tuple[str, Read, bool], ...] = ()
+    """Attributes that travel with records: name, reader, whether the value has to be copied."""
+    approximate: tuple[tuple[str, Callable[[Customer, int], bool]], ...] = ()
+    stage_slots: list[tuple[int, Any]] = field(default_factory=list)
+    """Slots to empty on an entry."""
+
+
+@dataclass(slots=True)
+class Plan:
+    """What one event type does, for an act of the customer or of somebody else."""
+
+    before: tuple[tuple[int, Read, bool], ...] = ()
+    profile: ProfileUpdate | None = None
+    updates: tuple[Update, ...] = ()
+    timers: tuple[Update, ...] = ()
+    sequences: tuple[tuple[int, SequenceStep], ...] = ()
+    moves: tuple[tuple[int, tuple[tuple[Move, ...], ...]], ...] = ()
+    """(journey, per stage and nowhere: moves in file order)."""
+    signals: tuple[tuple[int, tuple[tuple[Chance, ...], ...]], ...] = ()
+    cancels: tuple[tuple[int, tuple[Cancel, ...]], ...] = ()
+    touched: tuple[int, ...] = ()
+    """Journeys with signals or cancellations here, in order."""
+
+
+class Run:
+    """What happens while a batch is applied: where records go, and under which circumstances they are made."""
+
+    __slots__ = ("event", "fired", "late", "now", "records", "unknown")
+
+    def __init__(self) -> None:
+        self.records: list[Any] = []
+        self.unknown: dict[tuple[str, str], int] = {}
+        """(journey, rule) to how often its guard touched something unknown."""
+        self.now = 0
+        self.late = False
+        self.event: Event | None = None
+        """The event being applied, None while a timer fires."""
+        self.fired = 0

@@ -1,0 +1,182 @@
+"""Events from files through the same core as the worker, with nothing but event time: what would be published.
+
+In: a program, sources of lines (each in any order within the lateness), the lateness, until when the clock runs.
+Out: the net records in a fixed order, what could not be used, and counts. Each source tells its own progress and
+the one furthest behind is read next, so that a long file does not make the events of a short one late. The
+outcome depends on the events alone, not on how they are spread over files, but for what comes too late.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+import msgspec
+
+from journey_stream.engine.partition import Drained, Partition
+from journey_stream.engine.program import Program
+from journey_stream.events.decode import Decoder
+from journey_stream.events.derive import derived_events
+from journey_stream.release import BEGINNING, PartitionClock, ReleaseBuffer, classify, settled
+from journey_stream.values import NEVER, Event, Reason, Rejection, Signal, Transition
+
+DRAIN_EVERY = 10_000
+
+
+class Refused(msgspec.Struct, frozen=True):
+    """A line that could not be used."""
+
+    source: int
+    """Which source, counted from 0."""
+    line: int
+    """Which line of it, counted from 1."""
+    reason: Reason
+    detail: str
+
+
+class Replayed(msgspec.Struct):
+    """What came of a replay."""
+
+    records: list[Transition | Signal]
+    """Net records by (`occurred_at`, customer, journey, sequence)."""
+    rejections: list[Refused]
+    """By source and line."""
+    counts: Counter[str]
+    """lines, filtered, and what the engine counts (`Drained.counts`)."""
+    unknown: dict[tuple[str, str], int]
+    """(journey, rule) to how often its expression touched something unknown."""
+    until: int
+    """How far the clock ran."""
+
+
+def replay(
+    program: Program,
+    sources: Sequence[Iterable[bytes]],
+    decoder: Decoder,
+    lateness: int,
+    until: int | None = None,
+) -> Replayed:
+    """Run events through journeys.
+
+    Args:
+        program: compiled journeys.
+        sources: lines of JSON, one event each; a source is read once, as far as needed.
+        decoder: of the same vocabulary as the program.
+        lateness: how far behind the clock an event may come and still take its place (microseconds).
+        until: events and timers up to and including this time; the last event's time if left out.
+    """
+    return _Replay(program, sources, decoder, lateness, until).run()
+
+
+class _Replay:
+    def __init__(
+        self,
+        program: Program,
+        sources: Sequence[Iterable[bytes]],
+        decoder: Decoder,
+        lateness: int,
+        until: int | None,
+    ) -> None:
+        self._sources = [iter(source) for source in sources]
+        self._decode = decoder.decode
+        self._lateness = lateness
+        self._window = program.options.dedup_window
+        self._until = NEVER if until is None else until
+        self._partition = Partition(program)
+        self._clock = PartitionClock("event", range(len(sources)))
+        self._buffer = ReleaseBuffer()
+        self._places: dict[int, tuple[int, int]] = {}
+        """id of an event handed to the engine and not drained yet, to where it came from."""
+        self._kept: list[Event] = []
+        self._applied = 0
+        self._last = BEGINNING
+        self._result = Replayed([], [], Counter(), {}, BEGINNING)
+
+    def run(self) -> Replayed:
+        for source, number, line in self._lines():
+            self._result.counts["lines"] += 1
+            self._take(line, source, number)
+        until = self._last if self._until == NEVER else self._until
+        if until != BEGINNING:
+            self._release(until)
+        self._drain()
+        result = self._result
+        result.until = until
+        result.records.sort(key=lambda r: (r.occurred_at, r.person, r.journey, r.sequence))
+        result.rejections.sort(key=lambda r: (r.source, r.line))
+        return result
+
+    def _lines(self) -> Iterator[tuple[int, int, bytes]]:
+        """All lines, those of the source furthest behind first."""
+        progress = self._clock.sources
+        waiting = [(BEGINNING, source, 0) for source in range(len(self._sources))]
+        while waiting:
+            _, source, number = heapq.heappop(waiting)
+            bound = waiting[0][0] if waiting else NEVER
+            for line in self._sources[source]:
+                number += 1
+                yield source, number, line
+                if progress[source].highest > bound:
+                    heapq.heappush(waiting, (progress[source].highest, source, number))
+                    break
+            else:
+                self._clock.progress(source, BEGINNING, idle=True, wall=0)
+                if waiting:
+                    self._advance()
+
+    def _take(self, line: bytes, source: int, number: int) -> None:
+        event = self._decode(line, NEVER - 1)
+        if type(event) is not Event:
+            if isinstance(event, Rejection):
+                self._result.rejections.append(Refused(source, number, event.reason, event.detail))
+            else:
+                self._result.counts["filtered"] += 1
+            return
+        clock = self._clock
+        for each in (event, *self._derived(event)):
+            timely = classify(each.at, clock.reached, self._lateness, self._window)
+            if timely == "too_late":
+                behind = (clock.reached - each.at) // 1_000_000
+                detail = f"occurred_at is {behind} s behind the clock, more than the de-duplication window"
+                self._result.rejections.append(Refused(source, number, "too_late", detail))
+                continue
+            each.late = timely == "late"
+            self._buffer.push(each, (source, number))
+            if each.at > self._last:
+                self._last = each.at
+        if event.at > clock.sources[source].highest:
+            clock.progress(source, event.at, idle=False, wall=0)
+            self._advance()
+
+    def _derived(self, event: Event) -> list[Event]:
+        made = (self._decode(derived.value, NEVER - 1) for derived in derived_events(event))
+        return [each for each in made if type(each) is Event]
+
+    def _advance(self) -> None:
+        gate = settled("event", self._clock, 0, self._lateness, self._until)
+        if self._buffer.earliest <= gate:
+            self._release(gate)
+
+    def _release(self, gate: int) -> None:
+        partition = self._partition
+        for event, place in self._buffer.release(gate):
+            partition.apply(event, max(event.at, gate), late=event.late)
+            self._places[id(event)] = place
+            self._kept.append(event)
+            self._applied += 1
+        if partition.next_due <= gate:
+            partition.fire(gate, gate)
+        if len(self._kept) >= DRAIN_EVERY:
+            self._drain()
+
+    def _drain(self) -> None:
+        drained: Drained = self._partition.drain()
+        result = self._result
+        result.records += [r for r in drained.records if isinstance(r, Transition | Signal)]
+        result.counts += drained.counts
+        for key, count in drained.unknown.items():
+            result.unknown[key] = result.unknown.get(key, 0) + count
+        for event, detail in drained.rejected:
+            result.rejections.append(Refused(*self._places[id(event)], "processing_error", detail))
+        self._places, self._kept = {}, []
