@@ -4,14 +4,14 @@
     type, problems = check(expression, scope)       # findings, nothing raised
     guard = compile_expr(expression, scope, env)    # guard(c, e, t) -> value, or None when unknown
 
-The rooms, in order: `scan.py` (words) and `parse.py` (tree: `nodes.py`), `check.py` and `check_calls.py` (types,
-mistakes), `compile.py` (`emit.py` and `operations.py` write Python), `runtime.py` (what compiled guards call).
+The rooms, in order: `scan.py` (words), `parse.py` (tree: `nodes.py`), `check.py` and `check_calls.py` (types,
+mistakes), `compile.py` (`emit.py`, `operations.py` write Python), `runtime.py` (what compiled guards call).
 `types.py` says what types and scopes are. docs/guards.md tells authors what there is.
 
 Where we differ from CEL, on purpose:
 
 - What CEL calls an error (unset name, division by zero, missing key, overflow) is one thing: *unknown*, None.
-  `&&`, `||`, `all` and `exists` absorb it as CEL absorbs errors. A double divided by zero is unknown, not infinite.
+  `&&`, `||`, `all` and `exists` absorb it as CEL absorbs errors. A double by zero is unknown, not infinite.
 - `has(x)` also asks for a bare name; `null` is the unknown value, and comparing with it is a mistake.
 - An int beside a double is promoted, also in lists and `?:`; CEL's checker refuses.
 - `max` and `min` leave unknown operands out. `abs ceil floor round` stand without `math.`.

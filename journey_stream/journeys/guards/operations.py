@@ -69,13 +69,27 @@ def as_type(node: ast.expr, found: Type, wanted: Type) -> ast.expr:
 
 
 def _numbers_alike(operands: Sequence[ast.expr], types: Sequence[Type]) -> tuple[ast.expr, ast.expr]:
-    """Write constant ints as doubles beside a double: Python compares those faster."""
+    """Write a constant beside a number in the kind of that number: Python computes like with like faster."""
     left, right = operands
-    if isinstance(left, ast.Constant) and types[1] == DOUBLE:
-        left = as_type(left, types[0], DOUBLE)
-    if isinstance(right, ast.Constant) and types[0] == DOUBLE:
-        right = as_type(right, types[1], DOUBLE)
-    return left, right
+    return _like(left, types[0], types[1]), _like(right, types[1], types[0])
+
+
+def _like(node: ast.expr, found: Type, other: Type) -> ast.expr:
+    if isinstance(node, ast.Constant) and other == DOUBLE:
+        return as_type(node, found, DOUBLE)
+    return node
+
+
+def _compared_alike(operands: Sequence[ast.expr], types: Sequence[Type]) -> tuple[ast.expr, ast.expr]:
+    """Write constants in the other's kind, also `4.0` as `4` beside an int: it compares the same."""
+    left, right = _numbers_alike(operands, types)
+    return _as_int(left, types[0], types[1]), _as_int(right, types[1], types[0])
+
+
+def _as_int(node: ast.expr, found: Type, other: Type) -> ast.expr:
+    if other == INT and found == DOUBLE and isinstance(node, ast.Constant) and isinstance(node.value, float):
+        return constant(int(node.value)) if node.value.is_integer() else node
+    return node
 
 
 def _binary(op: str, operands: list[ast.expr], types: list[Type], result: Type) -> Result:
@@ -105,10 +119,10 @@ def _comparison(op: str, operands: list[ast.expr], types: list[Type]) -> Result:
     plain = types[0].name in _SCALARS and types[1].name in _SCALARS
     if op in ORDERS:
         if plain:
-            return compare(op, *_numbers_alike(operands, types)), False
+            return compare(op, *_compared_alike(operands, types)), False
         return call("_ordered", load(f"_{ORDERS[op].__name__}"), left, right), True
     if plain or STRING in types:
-        return compare(op, *_numbers_alike(operands, types)), False
+        return compare(op, *_compared_alike(operands, types)), False
     equal = call("_same", left, right)
     return (negate(equal) if op == "!=" else equal), False
 

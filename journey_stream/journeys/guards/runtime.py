@@ -23,6 +23,8 @@ def whole(value: int) -> int | None:
 
 def divide_ints(left: int, right: int) -> int | None:
     """Divide towards zero, as CEL does."""
+    if left >= 0 and right > 0:
+        return left // right
     if right == 0:
         return None
     quotient = abs(left) // abs(right)

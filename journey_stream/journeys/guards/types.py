@@ -165,7 +165,7 @@ class Scope(Protocol):
         """Return the bare names known here, for suggestions."""
 
     def lookup_member(self, owner: str, member: str) -> Binding | None:
-        """Return what `owner.member` stands for; owner is `event`, `before`, `context`, `event.context` ..."""
+        """Return what `owner.member` stands for; owner is `event`, `before`, `event.context` ..."""
 
     def members(self, owner: str) -> Sequence[str] | None:
         """Return the fields of a namespace, for suggestions; None if there is no such namespace here."""

@@ -1,4 +1,4 @@
-"""Well-typed expressions with an environment, written twice: as our authors write, and as strict CEL wants it.
+"""Well-typed expressions with an environment, written twice: as our authors do, and as strict CEL wants it.
 
 The differences that we chose are put into the CEL text, so that equality is honest: an int beside a double
 stands in double(...), has(name) is the answer itself, a double is divided by zero to an error.
