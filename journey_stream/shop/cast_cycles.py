@@ -67,6 +67,10 @@ CYCLES: dict[str, Scene] = {
         core(), ticket(60, "t1", "complaint", "high", replied=0.1, solved=1.0, rated="good"), handled(61.5),
         nps(75, 10), step(80, "referral_sent"), buys(90, "o5"),
     ),
+    "bought-in-anger": scene(
+        landing(0), buys(1, "o1"), buys(10, "o2"), buys(20, "o3"), nps(25, 1), buys(30, "o4"), nps(40, 9),
+    ),
+    "chooses-at-once": scene(landing(0), buys(1, "o1"), uses(5, 7), cart(20, "k1"), buys(20.1, "o2")),
     "not-handled": scene(core(), nps(60, 1, "Nobody answers")),
     "disappointed": scene(landing(0), buys(1, "o1"), uses(5), csat(6, 1, order_id="o1"), review(7, 1)),
     "need-lost": scene(
