@@ -134,15 +134,16 @@ def _enter(c: Customer, journey: JourneyTable, left: int, target: int, t: int, r
     entry = journey.entries[target]
     c.stages[j] = target
     c.entered[j] = t
+    attrs, armed = c.attrs, c.armed
     if left != NOWHERE:
+        # The event that makes somebody enter `start` is the first in it: what it left in the slots stays.
+        for slot, empty in journey.stage_slots:
+            attrs[slot] = empty
         for memory, inside in entry.remembers:
             if left not in inside:
                 if c.memories is None:
                     c.memories = {}
                 c.memories[memory] = left
-    attrs, armed = c.attrs, c.armed
-    for slot, empty in journey.stage_slots:
-        attrs[slot] = empty
     for k in entry.disarms:
         armed.pop(k, None)
     for timer in entry.arms:
