@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import signal
 import subprocess
 import sys
@@ -132,7 +133,9 @@ class _Demo:
             msg = "the demo needs `rich`, which is not installed: pip install 'journey-stream[demo]'"
             raise BrokerError(msg) from None
         self.options, self.person, self.as_json = options, person, as_json
-        self.console: Console = Console(stderr=as_json)
+        stream = sys.stderr if as_json else sys.stdout
+        # In a file or a pipe there is no width to keep to: wide enough that no name is cut.
+        self.console: Console = Console(file=stream, width=None if stream.isatty() else 140)
         self.records: list[dict[str, Any]] = []
         self.dead: Counter[str] = Counter()
         self.sent: dict[str, int] = {}
@@ -141,6 +144,8 @@ class _Demo:
         """Run it; whatever happens, everything that was started ends."""
         from journey_stream.broker import EmbeddedKafka
 
+        # A send that aiokafka tries again, successfully, is no news here; what fails is raised.
+        logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
         began = time.monotonic()
         with ExitStack() as stack:
             stack.enter_context(_terminated_as_interrupted())

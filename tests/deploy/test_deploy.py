@@ -1,0 +1,285 @@
+"""What is deployed fits together: image, compose file, metrics, dashboard, alerts. No engine is needed here."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import yaml
+
+from journey_stream.kafka.metrics import Metrics
+from journey_stream.settings_read import load_settings
+
+ROOT = Path(__file__).parents[2]
+DOCKERFILE = (ROOT / "deploy" / "Dockerfile").read_text("utf-8")
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text("utf-8"))
+DASHBOARD = json.loads((ROOT / "deploy/grafana/dashboards/journeys.json").read_text("utf-8"))
+ALERTS = yaml.safe_load((ROOT / "deploy/prometheus/alerts.yml").read_text("utf-8"))
+
+
+def instructions(text: str = DOCKERFILE) -> list[tuple[str, str]]:
+    joined = re.sub(r"\\\n\s*", "", re.sub(r"^\s*#.*\n", "", text, flags=re.MULTILINE))
+    return [(line.split(None, 1)[0], line.split(None, 1)[1]) for line in joined.splitlines() if line.strip()]
+
+
+def dockerfile_findings(text: str) -> list[str]:
+    """The rules of the usual Dockerfile linters that matter here, by their ideas."""
+    found, lines = [], instructions(text)
+    words = [word for word, _ in lines]
+    known = set(
+        "FROM RUN CMD LABEL EXPOSE ENV ADD COPY ENTRYPOINT VOLUME USER WORKDIR ARG ONBUILD STOPSIGNAL HEALTHCHECK SHELL".split()
+    )
+    found += [f"unknown instruction {word}" for word in words if word not in known]
+    if words[0] not in {"FROM", "ARG"}:
+        found.append("starts without FROM")
+    stages = {re.search(r" AS (\w+)$", rest)[1] for word, rest in lines if word == "FROM" and " AS " in rest}  # type: ignore[index]
+    for word, rest in lines:
+        if word == "FROM" and not re.search(r":[\w.-]*\d", rest.split()[0]) and rest.split()[0] not in stages:
+            found.append(f"image without a version: {rest}")
+        if word == "FROM" and ":latest" in rest:
+            found.append(f"image without a version: {rest}")
+        if word == "ADD":
+            found.append("ADD where COPY would do")
+        if word == "RUN" and re.search(r"\b(sudo|apt-get upgrade|curl .*\| *sh)\b", rest):
+            found.append(f"not in an image: {rest}")
+        if word == "RUN" and re.search(r"^cd ", rest):
+            found.append("cd in RUN where WORKDIR would do")
+        if word == "WORKDIR" and not rest.startswith("/"):
+            found.append("WORKDIR is not absolute")
+        if word in {"CMD", "ENTRYPOINT"} and not rest.startswith("["):
+            found.append(f"{word} in shell form: signals would not arrive")
+        if word == "COPY" and "--from=" in rest and re.search(r"--from=(\w+)", rest)[1] not in stages:  # type: ignore[index]
+            found.append(f"copies from an unknown stage: {rest}")
+    last = len(words) - 1 - words[::-1].index("FROM")
+    users = [rest for word, rest in lines[last:] if word == "USER"]
+    if not users or users[-1] in {"root", "0"}:
+        found.append("runs as root")
+    if [word for word, _ in lines[last:]].count("ENTRYPOINT") != 1 or words[last:].count("CMD") != 1:
+        found.append("one ENTRYPOINT and one CMD are expected")
+    return found
+
+
+def test_the_dockerfile_has_no_findings():
+    assert [] == dockerfile_findings(DOCKERFILE)
+
+
+@pytest.mark.parametrize(
+    ("mistake", "finding"),
+    [
+        (("USER 10001", ""), "runs as root"),
+        (("FROM python:3.13-slim-bookworm\n", "FROM python:latest\n"), "image without a version"),
+        (('ENTRYPOINT ["journey-stream"]', "ENTRYPOINT journey-stream"), "shell form"),
+        (("--from=build", "--from=bild"), "unknown stage"),
+        (("RUN python", "RUNN python"), "unknown instruction"),
+    ],
+)
+def test_the_rules_find_what_they_are_for(mistake: tuple[str, str], finding: str):
+    assert mistake[0] in DOCKERFILE
+    assert any(finding in line for line in dockerfile_findings(DOCKERFILE.replace(*mistake)))
+
+
+def test_everything_the_image_copies_is_there_and_not_ignored():
+    allowed = {
+        line[1:] for line in (ROOT / ".dockerignore").read_text("utf-8").splitlines() if line.startswith("!")
+    }
+    for word, rest in instructions():
+        if word == "COPY" and "--from" not in rest:
+            for source in rest.split()[:-1]:
+                assert (ROOT / source).exists(), source
+                assert source in allowed, f"{source} is ignored by .dockerignore"
+
+
+def test_the_image_is_installed_by_the_same_step_as_the_tests():
+    runs = [rest for word, rest in instructions() if word == "RUN"]
+    assert "deploy/install /app/bin/python deploy/requirements.lock" in runs
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    assert "deploy/install $(CURDIR)/$(BIN)/python requirements.lock editable" in makefile
+
+
+def pins(path: str) -> dict[str, str]:
+    return dict(
+        re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", (ROOT / path).read_text("utf-8"), re.MULTILINE)
+    )
+
+
+def test_the_image_gets_the_very_versions_that_are_tested():
+    image, tested = pins("deploy/requirements.lock"), pins("requirements.lock")
+    assert image.items() <= tested.items()
+    assert "faust-streaming" in image
+    assert "pytest" not in image
+
+
+@pytest.mark.parametrize("lock", ["requirements.lock", "deploy/requirements.lock"])
+def test_lock_files_name_versions_and_hashes_and_no_address(lock: str):
+    text = (ROOT / lock).read_text("utf-8")
+    assert "://" not in text
+    for entry in re.split(r"\n(?=\S)", text.strip()):
+        assert re.match(r"[A-Za-z0-9_.-]+==", entry), entry
+        assert "--hash=sha256:" in entry, entry
+
+
+def test_the_compose_file_is_one():
+    """With a docker that has compose, docker judges; else the rules of the compose specification that we use."""
+    docker = shutil.which("docker")
+    if (
+        docker
+        and subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode == 0
+    ):
+        command = [docker, "compose", "-f", str(ROOT / "docker-compose.yml"), "config", "--quiet"]
+        judged = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert (0, "") == (judged.returncode, judged.stderr)
+    assert [] == compose_findings(COMPOSE)
+
+
+_SERVICE = set(
+    "image build environment depends_on restart stop_grace_period read_only tmpfs cap_drop security_opt ports "
+    "volumes healthcheck command hostname".split()
+)
+
+
+def compose_findings(made: dict) -> list[str]:
+    found = [
+        f"unknown key {key}" for key in made if key not in {"name", "services", "volumes"} and key[:2] != "x-"
+    ]
+    services = made["services"]
+    for name, service in services.items():
+        found += [f"{name}: unknown key {key}" for key in service if key not in _SERVICE]
+        if not {"image", "build"} & set(service):
+            found.append(f"{name}: neither image nor build")
+        image = service.get("image", "")
+        if not service.get("build") and (":" not in image or image.endswith(":latest")):
+            found.append(f"{name}: image without a version")
+        if (
+            "build" in service
+            and not (ROOT / service["build"]["context"] / service["build"]["dockerfile"]).exists()
+        ):
+            found.append(f"{name}: no such Dockerfile")
+        wanted = service.get("depends_on", {})
+        for other in wanted:
+            if other not in services:
+                found.append(f"{name}: depends on unknown {other}")
+                continue
+            healthy = isinstance(wanted, dict) and wanted[other]["condition"] == "service_healthy"
+            if healthy and "test" not in services[other].get("healthcheck", {}):
+                found.append(f"{name}: waits for the health of {other}, which has no check")
+        for value in service.get("environment", {}).values():
+            if not isinstance(value, str):
+                found.append(f"{name}: environment value {value!r} is not text")
+        for volume in service.get("volumes", ()):
+            source = volume.split(":")[0]
+            if source.startswith("./"):
+                if not (ROOT / source).exists():
+                    found.append(f"{name}: {source} is not there")
+            elif source not in made["volumes"]:
+                found.append(f"{name}: volume {source} is not declared")
+        for port in service.get("ports", ()):
+            if not re.fullmatch(r"127\.0\.0\.1:\d+:\d+", port):
+                found.append(f"{name}: port {port} is open to the world or wrong")
+    return found
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "finding"),
+    [
+        (("services", "kafka", "imagee"), "x", "unknown key imagee"),
+        (("services", "grafana", "depends_on"), ["nobody"], "unknown nobody"),
+        (("services", "kafka", "image"), "apache/kafka", "without a version"),
+        (("services", "kafka", "healthcheck"), {}, "has no check"),
+        (("services", "prometheus", "volumes"), ["./no/such:/x"], "is not there"),
+        (("services", "prometheus", "ports"), ["9090:9090"], "open to the world"),
+    ],
+)
+def test_the_compose_rules_find_what_they_are_for(path: tuple[str, ...], value: object, finding: str):
+    broken = json.loads(json.dumps(COMPOSE))
+    place = broken
+    for word in path[:-1]:
+        place = place[word]
+    place[path[-1]] = value
+    assert any(finding in line for line in compose_findings(broken))
+
+
+def test_two_workers_share_one_deployment_and_its_settings_are_known():
+    workers = [COMPOSE["services"][name] for name in ("worker-1", "worker-2")]
+    assert workers[0]["environment"] == workers[1]["environment"]
+    made = load_settings(None, workers[0]["environment"])
+    assert made.bootstrap_servers == "kafka:29092"
+
+
+def test_prometheus_scrapes_every_worker_on_the_port_they_listen_on():
+    config = yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text("utf-8"))
+    targets = config["scrape_configs"][0]["static_configs"][0]["targets"]
+    assert [f"{name}:6066" for name in COMPOSE["services"] if name.startswith("worker-")] == targets
+    assert load_settings().web.port == 6066
+    assert "EXPOSE 6066" in DOCKERFILE
+
+
+def exported() -> dict[str, set[str]]:
+    """Names that the worker exports, as Prometheus sees them, with their labels."""
+    found: dict[str, set[str]] = {}
+    metrics = Metrics()
+    for collector in list(metrics.registry._collector_to_names):
+        labels = set(collector._labelnames)  # type: ignore[attr-defined]
+        for name in metrics.registry._collector_to_names[collector]:
+            found[name] = labels
+    return found
+
+
+_WORDS = set(
+    "sum max min by le rate increase deriv histogram_quantile sort_desc label_values and or on ignoring up job "
+    "instance journey stage".split()
+)
+
+
+def queries() -> list[str]:
+    found = [rule["expr"] for group in ALERTS["groups"] for rule in group["rules"]]
+    found += [target["expr"] for panel in DASHBOARD["panels"] for target in panel.get("targets", ())]
+    found += [each["query"]["query"] for each in DASHBOARD["templating"]["list"]]
+    return found
+
+
+@pytest.mark.parametrize("query", queries())
+def test_every_query_asks_for_metrics_and_labels_that_the_worker_exports(query: str):
+    assert query.count("(") == query.count(")")
+    known = exported()
+    names = re.findall(r"\bjourney_stream_\w+", query)
+    assert names or 'up{job="journey-stream"}' in query
+    labels: set[str] = {"le", "instance", "job"}
+    for name in names:
+        assert name in known or name.removesuffix("_bucket") + "_bucket" in known, name
+        labels |= known.get(name, set())
+        labels |= known.get(name.removesuffix("_bucket"), set())
+    for group in re.findall(r"\bby \(([^)]*)\)", query):
+        assert {word.strip() for word in group.split(",")} <= labels, query
+    for matcher in re.findall(r"\{([^}]*)\}", query):
+        assert {part.split("=")[0].rstrip("!~") for part in matcher.split(",")} <= labels, query
+
+
+def test_every_alert_says_how_bad_it_is_and_what_to_do():
+    for group in ALERTS["groups"]:
+        for rule in group["rules"]:
+            assert rule["labels"]["severity"] in {"page", "ticket"}
+            assert rule["annotations"].keys() == {"summary", "action"}
+            assert f"## {rule['alert']}" in (ROOT / "docs/operations.md").read_text("utf-8")
+
+
+def test_the_dashboard_finds_its_source_and_no_panel_covers_another():
+    source = yaml.safe_load(
+        (ROOT / "deploy/grafana/provisioning/datasources/prometheus.yml").read_text("utf-8")
+    )
+    uid = source["datasources"][0]["uid"]
+    assert {uid} == {panel["datasource"]["uid"] for panel in DASHBOARD["panels"] if panel["type"] != "row"}
+    taken: set[tuple[int, int]] = set()
+    for panel in DASHBOARD["panels"]:
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert not cells & taken, panel["title"]
+        assert at["x"] + at["w"] <= 24
+        taken |= cells
+    assert len({panel["id"] for panel in DASHBOARD["panels"]}) == len(DASHBOARD["panels"])
+    provider = yaml.safe_load(
+        (ROOT / "deploy/grafana/provisioning/dashboards/journeys.yml").read_text("utf-8")
+    )
+    folder = provider["providers"][0]["options"]["path"]
+    assert any(volume.split(":")[1] == folder for volume in COMPOSE["services"]["grafana"]["volumes"])
