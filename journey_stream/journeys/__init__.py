@@ -10,13 +10,13 @@ The way of a text: `read` (YAML -> nodes with positions), `check*` (nodes + `gra
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from journey_stream.errors import JourneyDefinitionError
 from journey_stream.events.vocabulary import Vocabulary
-from journey_stream.journeys.check_journey import check_journey, journey_id
-from journey_stream.journeys.findings import Finding, Report
+from journey_stream.journeys.check_journey import check_journey, journey_id, stage_names
+from journey_stream.journeys.findings import Finding, Report, TooManyFindings
 from journey_stream.journeys.model import Journey
 from journey_stream.journeys.read import Node, Table, read, shipped, shipped_names
 
@@ -56,19 +56,39 @@ def load(documents: Sequence[tuple[str, str]], vocabulary: Vocabulary) -> Loaded
         vocabulary: The event types there are.
     """
     reports = [Report(name) for name, _ in documents]
-    roots = [read(text, report) for (_, text), report in zip(documents, reports, strict=True)]
-    known = [found for found in map(journey_id, roots) if found]
+    roots = [_read(text, report) for (_, text), report in zip(documents, reports, strict=True)]
+    known = {found: stage_names(root) for root in roots if (found := journey_id(root))}
     _same_ids(roots, reports)
     journeys: list[Journey] = []
     findings: list[Finding] = []
     for (_, text), root, report in zip(documents, roots, reports, strict=True):
         if root is not None:
             together = known if len(documents) > 1 else None
-            journey = check_journey(root, text, vocabulary, together, report)
+            journey = _checked(root, text, vocabulary, together, report)
             if journey is not None and not report.broken:
                 journeys.append(journey)
         findings.extend(sorted(report.findings))
     return Loaded(tuple(journeys), tuple(findings))
+
+
+def _read(text: str, report: Report) -> Node | None:
+    try:
+        return read(text, report)
+    except TooManyFindings:
+        return None
+
+
+def _checked(
+    root: Node,
+    text: str,
+    vocabulary: Vocabulary,
+    journeys: Mapping[str, Collection[str]] | None,
+    report: Report,
+) -> Journey | None:
+    try:
+        return check_journey(root, text, vocabulary, journeys, report)
+    except TooManyFindings:
+        return None
 
 
 def _same_ids(roots: Sequence[Node | None], reports: Sequence[Report]) -> None:

@@ -9,13 +9,13 @@ is to find. Here values are judged by themselves; what they name elsewhere (stag
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from journey_stream.events.vocabulary import Vocabulary
 from journey_stream.journeys.findings import Place, Report, did_you_mean
-from journey_stream.journeys.grammar import SHAPES, Shape
+from journey_stream.journeys.grammar import SHAPES, SLUG, Shape
 from journey_stream.journeys.model import Value
 from journey_stream.journeys.read import Entry, Node, Scalar, Table
 from journey_stream.journeys.values_of import VALUES, describe
@@ -30,6 +30,8 @@ class Context:
     parameters: Mapping[str, Value] = field(default_factory=dict)
     durations: Mapping[str, int] = field(default_factory=dict)
     """The parameters that are durations, in microseconds."""
+    stages_of: Mapping[str, Collection[str]] = field(default_factory=dict)
+    """The stages of all journeys that are loaded together."""
 
 
 @dataclass(slots=True)
@@ -147,9 +149,8 @@ def check_name(
     """Tell whether a name may be given, and note why not."""
     if not re.fullmatch(pattern, name) or len(name) > 100:
         msg = f"{label}: '{name[:60]}' is not a name that the language allows"
-        hint = "Use small letters and digits, a letter first" + (
-            ", '-' or '_' between" if "-" in pattern else ", '_' between"
-        )
+        marks = "'-' or '_'" if pattern == SLUG else "'_'"
+        hint = f"Use small letters and digits, a letter first, {marks} between"
         context.report.add("bad-name", place, msg, hint)
         return False
     if name in reserved:

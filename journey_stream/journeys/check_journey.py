@@ -6,7 +6,7 @@ In: the root node of a text. Out: the `Journey`, or None when its report holds a
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Iterator, Mapping
 
 from journey_stream.events.vocabulary import Vocabulary
 from journey_stream.journeys.check import Context, Fields, check_table
@@ -16,12 +16,16 @@ from journey_stream.journeys.check_stages import Stages, read_stages
 from journey_stream.journeys.findings import Report, did_you_mean
 from journey_stream.journeys.grammar import SHAPES
 from journey_stream.journeys.model import DEFAULT_SESSION, Journey, TransitionRule
-from journey_stream.journeys.read import Node, Scalar, Table
+from journey_stream.journeys.read import Entry, Node, Scalar, Table
 from journey_stream.journeys.scopes import Scopes
 
 
 def check_journey(
-    root: Node, text: str, vocabulary: Vocabulary, journeys: Sequence[str] | None, report: Report
+    root: Node,
+    text: str,
+    vocabulary: Vocabulary,
+    journeys: Mapping[str, Collection[str]] | None,
+    report: Report,
 ) -> Journey | None:
     """Check one document and model it.
 
@@ -29,10 +33,10 @@ def check_journey(
         root: The document as read.
         text: Its text, for the hash.
         vocabulary: The event types there are.
-        journeys: Ids of all journeys loaded together; None when one is looked at alone.
+        journeys: The stages of all journeys loaded together; None when one is looked at alone.
         report: Takes the findings.
     """
-    context = Context(report, vocabulary)
+    context = Context(report, vocabulary, stages_of=journeys or {})
     fields = check_table(root, SHAPES["journey"], context, "the journey")
     if fields is None:
         return None
@@ -40,7 +44,8 @@ def check_journey(
         context.parameters, context.durations = read_parameters(fields.get("parameters"), context)
     id_ = fields.get("journey", "")
     stages = read_stages(fields.get("stages"), context) if fields.get("stages") else Stages()
-    scopes = Scopes(vocabulary, context.parameters, stages=tuple(stages.leaves), journeys=journeys)
+    together = None if journeys is None else tuple(journeys)
+    scopes = Scopes(vocabulary, context.parameters, stages=tuple(stages.leaves), journeys=together)
     attributes = _attributes(fields, id_, scopes, context)
     scopes = scopes.with_attributes(
         attributes.types, {name: attributes.by_name[name].form for name in attributes.types}
@@ -79,6 +84,21 @@ def journey_id(root: Node | None) -> str | None:
         return None
     value = root.entries["journey"].value
     return value.text if isinstance(value, Scalar) and isinstance(value.value, str) else None
+
+
+def stage_names(root: Node | None) -> set[str]:
+    """Peek at the names of the stages of a document, checked or not."""
+    names: set[str] = set()
+    for name, entry in _entries(root, "stages"):
+        inner = [leaf for leaf, _ in _entries(entry.value, "stages")]
+        names.update([f"{name}/{leaf}" for leaf in inner] or [name])
+    return names
+
+
+def _entries(node: Node | None, key: str) -> Iterator[tuple[str, Entry]]:
+    table = node.entries[key].value if isinstance(node, Table) and key in node.entries else None
+    if isinstance(table, Table):
+        yield from table.entries.items()
 
 
 def _attributes(fields: Fields, journey: str, scopes: Scopes, context: Context) -> Attributes:
@@ -130,15 +150,16 @@ def _unreachable(start: str, stages: Stages, transitions: tuple[TransitionRule, 
 
     `back` leads to stages that were left before, so only its fallback can be new.
     """
+    leaving: dict[str, list[TransitionRule]] = {stage: [] for stage in stages.leaves}
+    for rule in transitions:
+        for origin in rule.from_:
+            leaving[origin].append(rule)
     reached, frontier = {start}, [start]
     while frontier:
         current = frontier.pop()
-        for rule in transitions:
-            if current in rule.from_:
-                there = stages.resolve(rule.to, current)
-                if there not in reached:
-                    reached.add(there)
-                    frontier.append(there)
+        new = {stages.resolve(rule.to, current) for rule in leaving[current]} - reached
+        reached |= new
+        frontier.extend(new)
     for stage in stages.leaves.values():
         if stage.id not in reached:
             msg = f"no chain of transitions from '{start}' leads to the stage '{stage.id}'"

@@ -15,6 +15,8 @@ from journey_stream.journeys.grammar import SHAPES, SLUG
 from journey_stream.journeys.model import Back, Fixed, Group, SameLeaf, Sibling, Stage, Target
 from journey_stream.journeys.read import Node, Scalar, Table
 
+MAX_STAGES = 500
+
 RESERVED = {"any": "it stands for all stages", "back": "it stands for the remembered stage"}
 
 
@@ -189,7 +191,8 @@ def _read_group(name: str, fields: Fields, stages: Stages, context: Context) -> 
             context.report.add("bad-value", child.at("stages"), msg, "Make it a stage beside its parent")
             continue
         _add_leaf(id_, entry.key, child, (name, fields), stages, context)
-        leaves.append(id_)
+        if id_ in stages.leaves:
+            leaves.append(id_)
     initial = fields.get("initial")
     if initial is not None and f"{name}/{initial}" not in leaves:
         hint = did_you_mean(initial, [each.partition("/")[2] for each in leaves], "The stages inside")
@@ -225,6 +228,9 @@ def _add_leaf(
     rank = fields.get("rank")
     if rank is None and above is not None:
         rank = above.get("rank")
+    if len(stages.leaves) == MAX_STAGES:
+        context.report.add("too-large", place, f"more than {MAX_STAGES} stages")
+        return
     stages.places[id_] = place
     stages.leaves[id_] = Stage(
         id=id_,

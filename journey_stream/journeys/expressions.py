@@ -10,6 +10,8 @@ from collections.abc import Collection
 
 from journey_stream.journeys import guards
 from journey_stream.journeys.check import Context
+from journey_stream.journeys.findings import did_you_mean
+from journey_stream.journeys.guards import nodes
 from journey_stream.journeys.guards.types import DYN, NULL, PlainScope, Problem, Type
 from journey_stream.journeys.values_of import Guard
 
@@ -58,6 +60,7 @@ def type_of(
         hint = _way_out(name, problem, scope, attributes, over_event)
         rule = "unknown-journey" if problem.message.startswith("stage() ") else RULE_OF[problem.rule]
         report.add(rule, place, f"{label}: {problem.message}", hint)
+    _stages_elsewhere(guard, context, label)
     if problems or len(report.findings) > before:
         return None
     if expected is not None and not _fits(found, expected):
@@ -75,6 +78,26 @@ def _ambiguous(guard: Guard, scope: PlainScope, context: Context, label: str) ->
         if binding is not None and binding.constant is None:
             msg = f"{label}: '{name}' is a property of the event and a parameter"
             context.report.add("ambiguous-name", guard.node, msg, "Rename the parameter")
+
+
+def _stages_elsewhere(guard: Guard, context: Context, label: str) -> None:
+    """`stage("other") == "x"` and `stage("other") in ["x"]` can only hold of a stage that the other has."""
+    for node in nodes.walk(guard.expression.root):
+        if not isinstance(node, nodes.Binary) or node.op not in ("==", "!=", "in"):
+            continue
+        for call, other in ((node.left, node.right), (node.right, node.left)):
+            if not (isinstance(call, nodes.Call) and call.function == "stage" and call.arguments):
+                continue
+            journey = getattr(call.arguments[0], "value", None)
+            stages = context.stages_of.get(journey) if isinstance(journey, str) else None
+            if stages is None:
+                continue
+            for each in other.items if isinstance(other, nodes.ListLit) else (other,):
+                if isinstance(each, nodes.Literal) and each.value != "" and each.value not in stages:
+                    line, column = guard.expression.place(each.at)
+                    msg = f"{label}: the journey '{journey}' has no stage '{each.value}'"
+                    hint = did_you_mean(str(each.value), stages, "Its stages")
+                    context.report.add("unknown-stage", guard.spot(column, line), msg, hint)
 
 
 def _way_out(

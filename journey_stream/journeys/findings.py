@@ -49,6 +49,10 @@ RULES: dict[str, tuple[Severity, str]] = {
 """Every rule a finding can name: its severity and, in half a sentence, what it says."""
 
 
+MAX_FINDINGS = 500
+"""Of one file."""
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Finding:
     """One thing to mend, where it stands, and the way out. Lines and columns count from 1."""
@@ -87,6 +91,10 @@ class Spot:
     column: int = 1
 
 
+class TooManyFindings(Exception):
+    """Ends the check of one file; never leaves this room."""
+
+
 class Report:
     """Collects the findings of one file."""
 
@@ -103,12 +111,21 @@ class Report:
         suggestion: str | None = None,
         severity: Severity | None = None,
     ) -> None:
-        """Note one finding; its severity is the rule's own unless given."""
+        """Note one finding; its severity is the rule's own unless given.
+
+        Raises:
+            TooManyFindings: there are so many that more would help nobody.
+        """
         found = Finding(
             self.file, place.line, place.column, severity or RULES[rule][0], rule, message, suggestion
         )
-        if found not in self.findings:
-            self.findings.append(found)
+        if found in self.findings:
+            return
+        if len(self.findings) == MAX_FINDINGS:
+            msg = f"more than {MAX_FINDINGS} findings; the rest of the file was not looked at"
+            self.findings.append(Finding(self.file, place.line, place.column, "error", "too-large", msg))
+            raise TooManyFindings
+        self.findings.append(found)
 
     @property
     def broken(self) -> bool:

@@ -20,7 +20,7 @@ from journey_stream.journeys.findings import Report, Spot
 
 MAX_CHARACTERS = 400_000
 MAX_DEPTH = 24
-MAX_NODES = 50_000
+MAX_NODES = 20_000
 MAX_SCALAR = 10_000
 
 

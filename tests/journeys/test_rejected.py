@@ -63,6 +63,27 @@ def test_a_journey_looked_at_alone_may_name_any_other() -> None:
     assert () == load([("a.yaml", text)], BUILT_IN).findings
 
 
+@pytest.mark.parametrize("asked", ['== "lostt"', 'in ["lost", "lostt"]', '!= "lostt"'])
+def test_a_guard_asks_only_for_stages_that_the_other_journey_has(asked: str) -> None:
+    asking = HEAD.replace("trial", "asking") + (
+        f"  - {{id: x, from: buyer, to: lost, event: page_viewed, when: 'stage(\"other\") {asked}'}}\n"
+    )
+    found = load([("a.yaml", asking), ("b.yaml", HEAD.replace("trial", "other"))], BUILT_IN).findings
+
+    assert [("unknown-stage", 11, "Did you mean 'lost'?")] == [
+        (each.rule, each.line, each.suggestion) for each in found
+    ]
+
+
+def test_a_flood_of_findings_is_cut() -> None:
+    flood = HEAD + "".join(f"  - {{id: x{n}, from: a{n}, to: b{n}, event: c{n}}}\n" for n in range(900))
+
+    found = load([("a.yaml", flood)], BUILT_IN).findings
+
+    assert 501 == len(found)
+    assert "too-large" == found[-1].rule
+
+
 def test_two_journeys_cannot_have_one_id() -> None:
     loaded = load([("a.yaml", HEAD), ("b.yaml", HEAD)], BUILT_IN)
 
