@@ -65,6 +65,8 @@ class Meta(msgspec.Struct, array_like=True):
     """Per source partition: highest sub-offset received."""
     application: str
     journeys: list[JourneyVersion]
+    population: dict[str, dict[str, int]] = {}
+    """Per journey: customers per stage, for the metric."""
 
 
 _encode_meta = msgspec.msgpack.Encoder().encode
@@ -143,6 +145,13 @@ class KeyedPartition:
         """Whether the clock or the position moved since the last checkpoint."""
         self.effects = False
         """Whether there is something to publish or to keep since the last checkpoint."""
+        self.engine_counts: Counter[str] = Counter()
+        """What the engine counted since somebody emptied this."""
+        self.unknown: Counter[tuple[str, str]] = Counter()
+        """(journey, rule) whose expression touched something unknown, likewise."""
+        self.fired: list[tuple[int, int]] = []
+        """(microseconds the clock was past the earliest due, timers fired), likewise."""
+        self.population: dict[str, dict[str, int]] = {}
         self.oldest_arrival = NEVER
         """Broker time of the oldest source record applied since the last checkpoint."""
         self._decode = decoder.decode
@@ -170,6 +179,7 @@ class KeyedPartition:
             if source in self.clock.sources:
                 self.clock.progress(source, highest, idle, wall)
         self._received = dict(meta.received)
+        self.population = meta.population
         return meta.oldest
 
     def take(self, records: Iterable[Record], now: int) -> None:
@@ -204,10 +214,12 @@ class KeyedPartition:
             self._release(gate, decided)
         self.released = max(self.released, until)
         if self.engine.next_due <= until:
+            behind = until - self.engine.next_due
             fired = self.engine.fire(until, decided, FIRE_LIMIT)
             self.pending += fired
             if fired:
                 self.dirty = self.effects = True
+                self.fired.append((behind, fired))
         return bool(self.engine.next_due <= until)
 
     @property
@@ -225,6 +237,9 @@ class KeyedPartition:
     def checkpoint(self) -> Checkpoint:
         """Collect all that the next transaction has to hold. What is collected here is not given again."""
         drained = self.engine.drain()
+        self.engine_counts.update(drained.counts)
+        self.unknown.update(drained.unknown)
+        self._count_population(drained.records)
         if drained.rejected:
             records = {id(event): record for event, record in self._applied}
             for event, detail in drained.rejected:
@@ -241,6 +256,7 @@ class KeyedPartition:
             self._received,
             options.application,
             list(options.journeys),
+            self.population,
         )
         result = Checkpoint([*drained.records, *self._dead], drained.changes, _encode_meta(meta), oldest)
         self._dead = []
@@ -249,6 +265,14 @@ class KeyedPartition:
         self.dirty = self.effects = False
         self.oldest_arrival = NEVER
         return result
+
+    def _count_population(self, records: list[Published]) -> None:
+        for record in records:
+            if isinstance(record, Transition) and record.trigger != "correction":
+                stages = self.population.setdefault(record.journey, {})
+                stages[record.to] = stages.get(record.to, 0) + 1
+                if record.from_ is not None:
+                    stages[record.from_] = stages.get(record.from_, 0) - 1
 
     def _mark(self, value: bytes) -> None:
         for progress in hop.unpack_marker(value):

@@ -251,8 +251,8 @@ class JourneyLane:
         meta = read_meta(value)
         if meta.position > end:
             msg = (
-                f"{where}: the last checkpoint stands at offset {meta.position}, but the topic ends at {end}: "
-                "it was made anew under its state. Begin anew with `journey-stream reset`"
+                f"{where}: the last checkpoint stands at offset {meta.position}, but the topic "
+                f"ends at {end}: it was made anew under its state. Begin anew with `journey-stream reset`"
             )
             raise StateError(msg)
         return logic.restore(meta, first)
@@ -358,6 +358,7 @@ class JourneyLane:
         self._metrics.checkpoints.labels("committed").inc()
         self._metrics.published(checkpoint.records)
         self._metrics.count_events(logic.counts)
+        self._metrics.count_engine(logic)
         if arrived != NEVER:
             self._metrics.latency.observe(max(0, self._worker.now() - arrived) / SECOND)
         self.failed_since = None

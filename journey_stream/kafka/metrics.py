@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter as Tally
+from collections.abc import Mapping
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from journey_stream.kafka.keyed import Published
+from journey_stream.kafka.keyed import KeyedPartition, Published
 from journey_stream.release import BEGINNING
 from journey_stream.values import NEVER, SECOND, DeadLetter, Signal, StageNow, Transition
 
@@ -55,6 +56,12 @@ class Metrics:
             "engine_outcomes",
             "What the engine counted: duplicates, events of unknown persons, unknown values touched, ...",
             ("outcome",),
+            **made,
+        )
+        self.unknown = Counter(
+            "unknown_values",
+            "Expressions that were not true because they touched something unknown.",
+            ("journey", "rule"),
             **made,
         )
         self.batch_seconds = Histogram(
@@ -146,18 +153,38 @@ class Metrics:
                 raise TypeError(type(record).__name__)
         for (journey, from_, to, trigger), n in moves.items():
             self.transitions.labels(journey, from_, to, trigger).inc(n)
-            if trigger != "correction":
-                self.population.labels(journey, to).inc(n)
-                if from_ != NONE:
-                    self.population.labels(journey, from_).dec(n)
         for (journey, signal, status), n in calls.items():
             self.signals.labels(journey, signal, status).inc(n)
 
-    def clock_of(self, partition: int, clock: int, now: int, wall: bool) -> None:
-        """Show the clock of a keyed partition."""
-        if clock != BEGINNING:
-            self.clock.labels(partition).set(min(clock, NEVER) / SECOND)
-            self.clock_lag.labels(partition).set(max(0, now - clock) / SECOND if wall else 0)
+    def count_engine(self, logic: KeyedPartition) -> None:
+        """Add what the engine counted, and empty its tallies."""
+        for outcome, n in logic.engine_counts.items():
+            self.engine_counts.labels(outcome).inc(n)
+        for (journey, rule), n in logic.unknown.items():
+            self.unknown.labels(journey, rule).inc(n)
+        for behind, _ in logic.fired:
+            self.timer_late.observe(behind / SECOND)
+        logic.engine_counts.clear()
+        logic.unknown.clear()
+        logic.fired.clear()
+
+    def show(self, logics: Mapping[int, KeyedPartition], now: int) -> None:
+        """Set the gauges of keyed partitions, when somebody looks."""
+        people: Tally[tuple[str, str]] = Tally()
+        for partition, logic in logics.items():
+            clock, wall = logic.clock.reached, logic.clock.mode == "wall"
+            if clock != BEGINNING:
+                self.clock.labels(partition).set(min(clock, NEVER) / SECOND)
+                self.clock_lag.labels(partition).set(max(0, now - clock) / SECOND if wall else 0)
+            self.clock_held.labels(partition).set(len(logic.clock.holding(now)))
+            self.buffered.labels(partition).set(len(logic.buffer))
+            self.customers.labels(partition).set(len(logic.engine))
+            for journey, stages in logic.population.items():
+                for stage, n in stages.items():
+                    people[journey, stage] += n
+        self.population.clear()
+        for (journey, stage), n in people.items():
+            self.population.labels(journey, stage).set(n)
 
     def forget_partition(self, topic: str, partition: int) -> None:
         """Drop the gauges of a partition that has gone."""

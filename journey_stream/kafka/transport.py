@@ -38,6 +38,17 @@ class Batch(msgspec.Struct, gc=False):
     epoch: int
 
 
+class Ends(msgspec.Struct, frozen=True):
+    """Where a partition stands."""
+
+    position: int | None
+    """Where we read on."""
+    end: int
+    """The brokers' end, asked just now."""
+    handed: int | None
+    """Last offset handed out plus one, None when nothing was since the last seek."""
+
+
 class GroupOptions(msgspec.Struct, frozen=True):
     """How the worker's group consumer is made."""
 
@@ -185,8 +196,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         """Commit positions of source partitions; raises when the group refuses."""
         await self._ensure_consumer().commit({driver.ensure_aiokafka_TP(tp): o for tp, o in offsets.items()})
 
-    async def ends(self, tps: list[TP]) -> dict[TP, tuple[int | None, int, int | None]]:
-        """Per partition: our position, the broker's end right now, the last offset handed out plus one."""
+    async def ends(self, tps: list[TP]) -> dict[TP, Ends]:
+        """Ask the brokers where partitions end, and say where we are."""
         consumer = self._ensure_consumer()
         wanted = [driver.ensure_aiokafka_TP(tp) for tp in tps]
         ends = await consumer.end_offsets(wanted)
@@ -197,7 +208,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 continue
             tp_state = state.assignment.state_value(tp)
             position = tp_state.position if tp_state is not None and tp_state.has_valid_position else None
-            found[tp] = (position, ends[tp], self.handed.get(tp))
+            found[TP(tp.topic, tp.partition)] = Ends(position, ends[tp], self.handed.get(tp))
         return found
 
 

@@ -1,10 +1,9 @@
 """All lanes of one worker process: started and stopped with the group's assignments, fed by the agents.
 
 Enters: assignments and batches (from the transport), the deployment's settings and program. Leaves: lanes
-at work, markers in the keyed topic, and the answers of /health, /ready and /metrics. Strategy: an owner of
-lanes and of what they share: the hop's sender, the markers (one task that asks the brokers where the source
-partitions end), and the rule that source partitions which run ahead of the slowest clock wait while too
-much is buffered.
+at work, and the answers of /health, /ready and /metrics. Strategy: an owner of lanes and of what they
+share: the hop's sender, the markers (one task that asks the brokers where the source partitions end), and
+the rule that source partitions which run ahead of the slowest clock wait while too much is buffered.
 """
 
 from __future__ import annotations
@@ -27,8 +26,8 @@ from journey_stream.kafka.intake import Intake, IntakeLane
 from journey_stream.kafka.keyed import KeyedPartition, Options
 from journey_stream.kafka.lane import JourneyLane, LaneOptions
 from journey_stream.kafka.metrics import Metrics
+from journey_stream.kafka.progress import Progress
 from journey_stream.kafka.transport import Batch, BatchConsumer
-from journey_stream.release import BEGINNING
 
 log = logging.getLogger(__name__)
 
@@ -37,8 +36,6 @@ STUCK_SECONDS: Final = 60.0
 """A lane that has failed for this long makes the worker unhealthy."""
 TAKE_UP_SECONDS: Final = 600.0
 """After so long without taking up an assignment the process ends; whoever runs it starts another."""
-MARKER_GAP: Final = 0.05
-"""Markers after batches come no closer than this."""
 
 
 class WorkerOptions(msgspec.Struct, frozen=True):
@@ -85,7 +82,7 @@ class JourneyWorker:
         self._holds: defaultdict[TP, set[str]] = defaultdict(set)
         self._sender: Sender | None = None
         self._sender_lock = asyncio.Lock()
-        self._moved = asyncio.Event()
+        self._progress = Progress(self)
         self._tasks: list[asyncio.Task[None]] = []
         self._revoked_at: float | None = None
         self._reports: dict[str, tuple[str, float]] = {}
@@ -149,7 +146,7 @@ class JourneyWorker:
             await asyncio.gather(*(lane.close() for lane in gone), return_exceptions=True)
         self._report_assignment(assigned)
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._tell_progress(), name="markers")]
+            self._tasks = [asyncio.create_task(self._progress.run(), name="progress")]
 
     async def _start_intakes(self, tps: list[TP]) -> None:
         thread = self.consumer.thread
@@ -251,7 +248,11 @@ class JourneyWorker:
 
     def moved(self) -> None:
         """Progress was made: a marker is due."""
-        self._moved.set()
+        self._progress.moved()
+
+    def is_held(self, tp: TP, why: str) -> bool:
+        """Tell whether a partition waits for this reason."""
+        return why in self._holds.get(tp, ())
 
     def failed(self, lane: str, where: str, error: BaseException) -> None:
         """Tell that a lane stopped and starts over: first with its trace, then in short, once a minute."""
@@ -292,80 +293,12 @@ class JourneyWorker:
                 self._sender = None
                 await sender.stop()
 
-    # -- markers and run-ahead -------------------------------------------------------------------------------
-
-    async def _tell_progress(self) -> None:
-        failing = False
-        while True:
-            try:
-                await asyncio.wait_for(self._moved.wait(), self.options.marker_seconds)
-                await asyncio.sleep(MARKER_GAP)
-            except TimeoutError:
-                pass
-            self._moved.clear()
-            try:
-                await self._send_markers()
-                self._hold_sources()
-                if failing:
-                    log.info("the brokers answer again")
-                failing = False
-            except Exception as error:
-                if not failing:
-                    log.warning("the brokers do not answer, trying on: %s: %s", type(error).__name__, error)
-                failing = True
-                await asyncio.sleep(0.5)
-            if self.lanes and all(lane.finished for lane in self.lanes.values()):
-                self.finished.set()
-
-    async def _send_markers(self) -> None:
-        intakes = dict(self.intakes)
-        if not intakes:
-            return
-        wall = self.now()
-        began = time.monotonic()
-        quiet = [tp for tp, lane in intakes.items() if lane.idle]
-        thread = self.consumer.thread
-        ends = await thread.run(lambda: thread.ends(quiet)) if quiet else {}
-        progress = []
-        for tp, lane in intakes.items():
-            found = ends.get(tp)
-            at_end = False
-            if found is not None:
-                position, end, handed = found
-                # What was handed out by the consumer but is still on its way to the lane is not done.
-                read = position is not None and position >= end
-                at_end = read and lane.idle and handed in (None, lane.done)
-                self.metrics.lag.labels(tp.topic, tp.partition).set(max(0, end - (position or 0)))
-            if not at_end:
-                lane.at_end_since = None
-            elif lane.at_end_since is None:
-                lane.at_end_since = began
-            since = lane.at_end_since
-            idle = since is not None and began - since >= self.options.idle_seconds
-            progress.append(lane.progress(wall, idle))
-        if intakes != self.intakes:
-            return  # a rebalance came between: whoever owns them now tells
-        row: Row = (None, hop.pack_marker(progress), [(hop.HEADER, hop.MARKER_BYTES)])
-        await self.send_hop({partition: [row] for partition in range(self.options.partitions)})
-
-    def _hold_sources(self) -> None:
-        """While too much waits for the clock, source partitions ahead of the slowest clock wait too."""
-        logics = [lane.logic for lane in self.lanes.values() if lane.logic is not None]
-        buffered = sum(len(logic.buffer) for logic in logics)
-        slowest = min((logic.clock.reached for logic in logics), default=BEGINNING)
-        full = buffered > self.options.max_buffered
-        easy = buffered < self.options.max_buffered // 2
-        held = 0
-        for tp, lane in self.intakes.items():
-            ahead = lane.highest is not None and lane.highest > slowest
-            if full and ahead:
-                self.hold(tp, "ahead")
-            elif easy or not ahead:
-                self.release(tp, "ahead")
-            held += "ahead" in self._holds[tp]
-        self.metrics.held_sources.set(held)
-
     # -- what others ask for ---------------------------------------------------------------------------------
+
+    def look_whether_finished(self) -> None:
+        """Notice that every lane of ours has done all up to `until`."""
+        if self.lanes and all(lane.finished for lane in self.lanes.values()):
+            self.finished.set()
 
     def problems(self) -> list[str]:
         """Name what keeps the worker from making progress; empty when it is well."""
@@ -389,13 +322,5 @@ class JourneyWorker:
 
     def refresh_metrics(self) -> None:
         """Set the gauges, when somebody looks."""
-        now = self.now()
-        wall = self.options.keyed.mode == "wall"
-        metrics = self.metrics
-        for tp, lane in self.lanes.items():
-            logic = lane.logic
-            if logic is None:
-                continue
-            metrics.clock_of(tp.partition, logic.clock.reached, now, wall)
-            metrics.clock_held.labels(tp.partition).set(len(logic.clock.holding(now)))
-            metrics.buffered.labels(tp.partition).set(len(logic.buffer))
+        logics = {tp.partition: lane.logic for tp, lane in self.lanes.items() if lane.logic is not None}
+        self.metrics.show(logics, self.now())

@@ -32,6 +32,7 @@ class Drained(msgspec.Struct):
     changes: list[tuple[str, bytes | None]]
     counts: Counter[str]
     rejected: list[tuple[Event, str]]
+    unknown: dict[tuple[str, str], int] = {}
 
 
 _decode = msgspec.msgpack.Decoder(Tally).decode
