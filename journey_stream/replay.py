@@ -1,9 +1,10 @@
-"""Events from files through the same core as the worker, with nothing but event time: what would be published.
+"""Events from files through the same core as the worker, with event time only: what would be published.
 
-In: a program, sources of lines (each in any order within the lateness), the lateness, until when the clock runs.
-Out: the net records in a fixed order, what could not be used, and counts. Each source tells its own progress and
-the one furthest behind is read next, so that a long file does not make the events of a short one late. The
-outcome depends on the events alone, not on how they are spread over files, but for what comes too late.
+In: a program, sources of lines (each in any order within the lateness), the lateness, until when the clock
+runs. Out: the net records in a fixed order, what could not be used, and counts. Each source tells its own
+progress and the one furthest behind is read next, so that a long file does not make the events of a short
+one late. The outcome depends on the events alone, not on how they are spread over files, but for what comes
+too late.
 """
 
 from __future__ import annotations

@@ -12,19 +12,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 from journey_stream.engine import paths
-from journey_stream.engine.folds import (
-    Count,
-    Distinct,
-    Extreme,
-    First,
-    Fold,
-    Identified,
-    Last,
-    Mapped,
-    Mean,
-    Sum,
-    short,
-)
+from journey_stream.engine.folds import fold_of, short
 from journey_stream.engine.kept import Kept, Room, Update
 from journey_stream.engine.spans import elapsed, opened, rhythm
 from journey_stream.engine.state import Customer
@@ -49,30 +37,6 @@ def compile_attribute(attribute: Attribute, room: Room, silence: int) -> Kept:
             return _folded(attribute, room, silence)
 
 
-def _fold_of(attribute: Attribute) -> Fold:
-    match attribute.form:
-        case "count":
-            return Identified(attribute.limit, 0) if attribute.by else Count()
-        case "sum":
-            return Identified(attribute.limit, 0.0) if attribute.by else Sum()
-        case "min":
-            return Extreme(min)
-        case "max":
-            return Extreme(max)
-        case "mean":
-            return Mean()
-        case "first":
-            return First()
-        case "last":
-            return Last()
-        case "distinct":
-            return Distinct(attribute.limit)
-        case "map":
-            return Mapped(attribute.limit, attribute.keeps)
-    msg = f"attribute {attribute.name!r}: {attribute.form!r} is not a fold"
-    raise AssertionError(msg)
-
-
 def _folded(attribute: Attribute, room: Room, silence: int) -> Kept:
     if isinstance(attribute.over, int):
         kept, add, take = _in_window(attribute, room, attribute.over)
@@ -95,7 +59,7 @@ def _folded(attribute: Attribute, room: Room, silence: int) -> Kept:
 
 
 def _in_slot(attribute: Attribute, room: Room) -> tuple[Kept, Add, Take]:
-    fold = _fold_of(attribute)
+    fold = fold_of(attribute)
     slot = room.slot(fold.empty)
     read, put, take_back = fold.read, fold.add, fold.take
 
@@ -107,17 +71,15 @@ def _in_slot(attribute: Attribute, room: Room) -> tuple[Kept, Add, Take]:
         attrs = c.attrs
         attrs[slot] = take_back(attrs[slot], value, identity)
 
-    plain = type(fold).read is Fold.read
+    inline = fold.inline
     kept = Kept(
         slot=slot,
-        code=f"c.attrs[{slot}]" if plain else f"_a{slot}(c.attrs[{slot}])",
-        read=(lambda c, t: c.attrs[slot]) if plain else (lambda c, t: read(c.attrs[slot])),
+        code=f"_a{slot}(c.attrs[{slot}])" if inline is None else inline.format(slot),
+        read=lambda c, t: read(c.attrs[slot]),
         mutable=fold.mutable,
-        env={} if plain else {f"_a{slot}": read},
+        env={f"_a{slot}": read} if inline is None else {},
     )
-    if type(fold) is Sum:
-        kept.code, kept.env = f"(c.attrs[{slot}] or 0.0)", {}
-    if type(fold).merged is not Fold.merged:
+    if fold.merges:
         kept.approximate = lambda c, t: fold.merged(c.attrs[slot])
     if attribute.over == "stage":
         kept.stage_slots.append((slot, fold.empty))
@@ -154,7 +116,7 @@ def _in_window(attribute: Attribute, room: Room, length: int) -> tuple[Kept, Add
 
 def _in_session(attribute: Attribute, room: Room, silence: int) -> tuple[Kept, Add, Take]:
     """The slot holds [session, fold]; a slot of another session, or of one gone silent, counts as empty."""
-    fold = _fold_of(attribute)
+    fold = fold_of(attribute)
     slot, session = room.slot(None), room.session(silence)
 
     def present(c: Customer, t: int) -> Any:
@@ -176,14 +138,12 @@ def _in_session(attribute: Attribute, room: Room, silence: int) -> tuple[Kept, A
             c.attrs[slot] = [held[0], fold.take(held[1], value, identity)]
 
     kept = Kept(slot=slot, code=f"_a{slot}(c, t)", read=read, mutable=fold.mutable, env={f"_a{slot}": read})
-    if type(fold).merged is not Fold.merged:
+    if fold.merges:
         kept.approximate = lambda c, t: fold.merged(present(c, t))
     return kept, add, take
 
 
-def _adding(
-    attribute: Attribute, room: Room, kept: Kept, source: Source, kind: str, add: Add
-) -> Update:
+def _adding(attribute: Attribute, room: Room, kept: Kept, source: Source, kind: str, add: Add) -> Update:
     """The updater of one source in one event type: which values, under which id."""
     common = source.type != kind
     simple = attribute.by is None and attribute.over in (None, "stage")

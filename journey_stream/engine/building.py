@@ -1,7 +1,7 @@
 """What is collected while a program is compiled: slots, updaters, readers, guards; shared, and per journey.
 
-In: journeys of the model. Out: nothing; `rules` and `program` read the collections. Attributes with equal sharing
-keys are one: the first journey that has it compiles it, the others read the same slot.
+In: journeys of the model. Out: nothing; `rules` and `program` read the collections. Attributes with equal
+sharing keys are one: the first journey that has it compiles it, the others read the same slot.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Building:
         self.env |= environment(stages)
 
     def expand(self, words: Sequence[str], *, active: bool) -> dict[str, str]:
-        """Event types a list stands for, each with the word it came by; `activity` only as act of the customer."""
+        """Event types a list stands for, each with the word it came by; `activity` only as an act."""
         found = {word: word for word in words if word != ACTIVITY}
         if active and ACTIVITY in words:
             for kind in self.vocabulary.activity():
@@ -65,7 +65,7 @@ class Building:
 
 
 @dataclass(slots=True)
-class Slots:
+class _Slots:
     """`kept.Room` for one attribute: names the slots it takes."""
 
     building: Building
@@ -178,7 +178,7 @@ class JourneyBuilding:
         if key in building.kept:
             return building.kept[key]
         words = tuple(dict.fromkeys(source.type for source in attribute.sources))
-        kept = compile_attribute(attribute, Slots(building, key, self, words), self.journey.session)
+        kept = compile_attribute(attribute, _Slots(building, key, self, words), self.journey.session)
         building.kept[key] = kept
         building.env |= kept.env
         for kind, only, update in kept.updates:
@@ -188,9 +188,7 @@ class JourneyBuilding:
     def _value(self, attribute: Attribute) -> tuple[Kept, Type]:
         expression = attribute.value
         assert expression is not None, attribute.name
-        for needed in sorted(
-            expression.names() | expression.members("before") | expression.calls("oldest")
-        ):
+        for needed in sorted(expression.names() | expression.members("before") | expression.calls("oldest")):
             if needed in self.journey.attributes and needed != attribute.name:
                 self._attribute(needed)
         of, _ = check(expression, self.names.when())

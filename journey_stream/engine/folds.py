@@ -14,6 +14,8 @@ from collections.abc import Callable
 from hashlib import blake2b
 from typing import Any
 
+from journey_stream.journeys.model import Attribute
+
 LONG = 128
 
 
@@ -31,6 +33,10 @@ class Fold(ABC):
     empty: Any = None
     mutable = False
     """Whether `read` hands out what later events change in place."""
+    inline: str | None = None
+    """Python source that reads slot {0}, where no call is needed."""
+    merges = False
+    """Whether a limit can make it approximate."""
 
     @abstractmethod
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
@@ -41,6 +47,7 @@ class Fold(ABC):
         return held
 
     def read(self, held: Any) -> Any:
+        """The value of what the slot holds."""
         return held
 
     def merged(self, held: Any) -> bool:
@@ -48,8 +55,9 @@ class Fold(ABC):
         return False
 
 
-class Count(Fold):
+class _Count(Fold):
     empty = 0
+    inline = "c.attrs[{0}]"
 
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         return held + 1
@@ -58,7 +66,9 @@ class Count(Fold):
         return held - 1 if held > 0 else 0
 
 
-class Sum(Fold):
+class _Sum(Fold):
+    inline = "(c.attrs[{0}] or 0.0)"
+
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         return (held or 0.0) + value
 
@@ -69,8 +79,10 @@ class Sum(Fold):
         return held or 0.0
 
 
-class Identified(Fold):
+class _Identified(Fold):
     """Count or sum where each id counts once, and can be taken back."""
+
+    merges = True
 
     def __init__(self, limit: int, zero: int | float) -> None:
         self.limit, self.zero = limit, zero
@@ -102,7 +114,9 @@ class Identified(Fold):
         return held is not None and held[2] > 0
 
 
-class Extreme(Fold):
+class _Extreme(Fold):
+    inline = "c.attrs[{0}]"
+
     def __init__(self, choose: Callable[[Any, Any], Any]) -> None:
         self.choose = choose
 
@@ -110,7 +124,7 @@ class Extreme(Fold):
         return value if held is None else self.choose(held, value)
 
 
-class Mean(Fold):
+class _Mean(Fold):
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         return [value, 1] if held is None else [held[0] + value, held[1] + 1]
 
@@ -118,18 +132,23 @@ class Mean(Fold):
         return None if held is None else held[0] / held[1]
 
 
-class First(Fold):
+class _First(Fold):
+    inline = "c.attrs[{0}]"
+
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         return value if held is None else held
 
 
-class Last(Fold):
+class _Last(Fold):
+    inline = "c.attrs[{0}]"
+
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         return value
 
 
-class Distinct(Fold):
+class _Distinct(Fold):
     mutable = True
+    merges = True
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -152,10 +171,11 @@ class Distinct(Fold):
         return held is not None and held[1] > 0
 
 
-class Mapped(Fold):
+class _Mapped(Fold):
     """A map from key to last, sum or count; `add` takes (key, value)."""
 
     mutable = True
+    merges = True
 
     def __init__(self, limit: int, keeps: str) -> None:
         self.limit, self.keeps = limit, keeps
@@ -181,3 +201,29 @@ class Mapped(Fold):
 
     def merged(self, held: Any) -> bool:
         return held is not None and held[1] > 0
+
+
+def fold_of(attribute: Attribute) -> Fold:
+    """Choose how an attribute folds; `open`, `elapsed`, `rhythm` and `value` do not."""
+    match attribute.form:
+        case "count":
+            return _Identified(attribute.limit, 0) if attribute.by else _Count()
+        case "sum":
+            return _Identified(attribute.limit, 0.0) if attribute.by else _Sum()
+        case "min":
+            return _Extreme(min)
+        case "max":
+            return _Extreme(max)
+        case "mean":
+            return _Mean()
+        case "first":
+            return _First()
+        case "last":
+            return _Last()
+        case "distinct":
+            return _Distinct(attribute.limit)
+        case "map":
+            return _Mapped(attribute.limit, attribute.keeps)
+        case _:
+            msg = f"attribute {attribute.name!r}: {attribute.form!r} is not a fold"
+            raise AssertionError(msg)

@@ -19,15 +19,26 @@ Where: TypeAlias = Callable[[Customer, Event, int], Any]
 class Room(Protocol):
     """What compiling an attribute needs of the program."""
 
-    vocabulary: Vocabulary
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The event types there are."""
+        ...
 
-    def slot(self, empty: Any) -> int: ...
-    def session(self, silence: int) -> int: ...
+    def slot(self, empty: Any) -> int:
+        """Reserve a slot; `empty` is what it holds at first."""
+        ...
+
+    def session(self, silence: int) -> int:
+        """The place in `Customer.sessions` of sessions that this silence ends."""
+        ...
+
     def kinds(self, word: str) -> Iterator[tuple[str, bool]]:
         """Expand a word of a type list: (type, only as an act of the customer)."""
         ...
 
-    def where(self, expression: Expression, word: str) -> Where: ...
+    def where(self, expression: Expression, word: str) -> Where:
+        """Compile a `where` over events that come as `word`."""
+        ...
 
 
 @dataclass(slots=True)

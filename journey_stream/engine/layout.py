@@ -1,8 +1,8 @@
-"""The layout of states: what stands at which position, by name, so that states outlive a change of definitions.
+"""The layout of states: what stands at which position, so that states outlive new definitions.
 
-In: the names of journeys, stages, slots, timers ... of a program. Out: four bytes of fingerprint that every state
-carries, and a translation of states from another layout: what both know moves to its new position, what is new
-starts empty, what is gone is dropped.
+In: the names of journeys, stages, slots, timers ... of a program. Out: four bytes of fingerprint that every
+state carries, and a translation of states from another layout: what both know moves to its new position,
+what is new starts empty, what is gone is dropped.
 """
 
 from __future__ import annotations
@@ -83,7 +83,12 @@ class Translation:
         """
         stages, entered, sequences, loops, entries = c.stages, c.entered, c.sequences, c.loops, c.entries
         count = len(self._journeys)
-        c.stages, c.entered, c.sequences, c.loops = [NOWHERE] * count, [c.latest] * count, [0] * count, [0] * count
+        c.stages, c.entered, c.sequences, c.loops = (
+            [NOWHERE] * count,
+            [c.latest] * count,
+            [0] * count,
+            [0] * count,
+        )
         c.entries = [None] * count
         for j, known in enumerate(self._journeys):
             if known is None:
@@ -136,8 +141,8 @@ def _stage(journey: str, old: list[str], new: list[str], stage: int, person: str
         return NOWHERE
     if old[stage] not in new:
         msg = (
-            f"journey {journey!r}: customer {person!r} is in the stage {old[stage]!r}, which the definition no "
-            f"longer has (it has {', '.join(new)}); keep the stage, or migrate the customers in it first"
+            f"journey {journey!r}: customer {person!r} is in the stage {old[stage]!r}, which the definition "
+            f"no longer has (it has {', '.join(new)}); keep the stage, or migrate the customers in it first"
         )
         raise StateError(msg)
     return new.index(old[stage])

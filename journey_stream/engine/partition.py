@@ -1,11 +1,11 @@
 """All customers of one keyed partition: in memory, no I/O, no clock of its own.
 
-In: states at rest, events in the order they are to be applied, times up to which timers may fire. Out, at each
-`drain`: the records since the last one, the states that changed, what was refused, counts. Customers are bytes
-until touched; touched ones are encoded once per drain.
+In: states at rest, events in the order they are to be applied, times up to which timers may fire. Out, at
+each `drain`: the records since the last one, the states that changed, what was refused, counts. Customers
+are bytes until touched; touched ones are encoded once per drain.
 
-An exception while one customer is at work costs nobody else: the customer is rebuilt from the state of the last
-drain and what was applied since, the event is tried once more, and then refused.
+An exception while one customer is at work costs nobody else: the customer is rebuilt from the state of the
+last drain and what was applied since, the event is tried once more, and then refused.
 """
 
 from __future__ import annotations
@@ -20,19 +20,18 @@ from journey_stream.engine.layout import Translation, unpack
 from journey_stream.engine.layout import fingerprint as fingerprint_of_layout
 from journey_stream.engine.program import Program
 from journey_stream.engine.queue import DueQueue
-from journey_stream.engine.records import anonymous_id, customer_id
 from journey_stream.engine.seen import has_seen, remember
-from journey_stream.engine.state import NOWHERE, Customer, decode, due_of, encode, fingerprint_of
+from journey_stream.engine.stages import Record, tombstones, with_stages
+from journey_stream.engine.state import Customer, decode, due_of, encode, fingerprint_of
 from journey_stream.engine.step import apply_event
 from journey_stream.engine.tables import Run
 from journey_stream.engine.timers import FORGET, Due, earliest, fire
 from journey_stream.errors import EngineError, StateError
-from journey_stream.values import NEVER, Event, Signal, StageNow, Transition, rfc3339
+from journey_stream.values import NEVER, Event, rfc3339
 
 LAYOUT_KEY = "\0layout:"
 """States under a key that begins so are layouts (`Program.layout_bytes`), not persons."""
 
-Record: TypeAlias = Transition | Signal | StageNow
 Log: TypeAlias = list[tuple[Event | None, Due | None, int, bool]]
 """Entries (event, timer that fired, decided at, late): one of the first two."""
 
@@ -69,9 +68,6 @@ class Partition:
         self._rejected: list[tuple[Event, str]] = []
         self._translations: dict[bytes, Translation] = {}
         self._layout_written = False
-
-    def __len__(self) -> int:
-        return len(self.people())
 
     @property
     def next_due(self) -> int:
@@ -262,8 +258,8 @@ class Partition:
                 self._back(person, records, logged)
                 rule = "forget" if due[1] == FORGET else self.program.timers[due[1]].key
                 msg = (
-                    f"timer {rule!r} of customer {person!r}, due at {rfc3339(due[0])}: expected it to fire, but "
-                    f"the engine failed twice ({type(error).__name__}: {error}); the partition has to stop; "
+                    f"timer {rule!r} of customer {person!r}, due {rfc3339(due[0])}: expected it to fire, "
+                    f"but the engine failed twice ({type(error).__name__}: {error}); the partition has to stop; "
                     f"report this with the definition"
                 )
                 raise EngineError(msg) from error
@@ -284,27 +280,7 @@ class Partition:
         return due[1] != FORGET
 
     def _forget(self, c: Customer) -> None:
-        for journey in self.program.journeys:
-            if c.stages[journey.index] != NOWHERE:
-                self._run.records.append(
-                    StageNow(
-                        person=c.person,
-                        journey=journey.id,
-                        version=journey.version,
-                        customer_id=customer_id(c),
-                        anonymous_id=anonymous_id(c),
-                        account_id=c.account_id,
-                        stage=None,
-                        kind=None,
-                        owner=None,
-                        entered_at=c.entered[journey.index],
-                        sequence=c.sequences[journey.index],
-                        transition_id=None,
-                        attributes={},
-                        test=c.test,
-                        replay=False,
-                    )
-                )
+        self._run.records += tombstones(self.program, c)
         del self._hot[c.person]
         self._queue.forget(c.person)
         self._counts["forgotten"] += 1
@@ -327,7 +303,7 @@ class Partition:
             elif blobs.pop(person, None) is not None:
                 changes.append((person, None))
         run = self._run
-        drained = Drained(_with_stages(run.records), changes, self._rejected, self._counts, run.unknown)
+        drained = Drained(with_stages(run.records), changes, self._rejected, self._counts, run.unknown)
         self._run, self._counts, self._rejected, self._touched = Run(), Counter(), [], {}
         if len(self._hot) > self._cache:
             self._hot.clear()
@@ -394,7 +370,9 @@ class Partition:
             self._queue.load(person, c.due)
         return c
 
-    def _again(self, person: str, c: Customer | None, event: Event | None, due: Due | None) -> Customer | None:
+    def _again(
+        self, person: str, c: Customer | None, event: Event | None, due: Due | None
+    ) -> Customer | None:
         program, run = self.program, self._run
         if event is None:
             if c is None or due is None or due[1] == FORGET:
@@ -419,33 +397,3 @@ def _take(program: Program, c: Customer, event: Event, mark: bytes, run: Run) ->
     remember(c, mark, t, options.dedup_window, options.dedup_limit)
     apply_event(program, c, event, t, run)
     c.latest = t
-
-
-def _with_stages(records: list[Record]) -> list[Record]:
-    """Put the last stage per person and journey behind the records that led to it."""
-    stages: dict[tuple[str, str], Record] = {}
-    kept: list[Record] = []
-    for record in records:
-        if type(record) is StageNow:
-            stages[record.person, record.journey] = record
-            continue
-        kept.append(record)
-        if type(record) is Transition:
-            stages[record.person, record.journey] = StageNow(
-                person=record.person,
-                journey=record.journey,
-                version=record.version,
-                customer_id=record.customer_id,
-                anonymous_id=record.anonymous_id,
-                account_id=record.account_id,
-                stage=record.to,
-                kind=record.to_kind,
-                owner=record.owner,
-                entered_at=record.occurred_at,
-                sequence=record.sequence,
-                transition_id=record.transition_id,
-                attributes=record.attributes,
-                test=record.test,
-                replay=record.replay,
-            )
-    return [*kept, *stages.values()]

@@ -1,8 +1,9 @@
 """The program: all journeys and the vocabulary, compiled once into the tables that the steps walk.
 
-In: checked journeys, the vocabulary, options. Out: a `Program`, immutable from then on, shared by all partitions.
-`building` collects slots, readers and guards; this module puts them in tables by event type and stage. The cost
-of an event depends on the rules that its type can trigger where the customer is, not on how many there are.
+In: checked journeys, the vocabulary, options. Out: a `Program`, immutable from then on, shared by all
+partitions. `building` collects slots, readers and guards; this module puts them in tables by event type and
+stage. The cost of an event depends on the rules that its type can trigger where the customer is, not on how
+many there are.
 """
 
 from __future__ import annotations
@@ -79,7 +80,7 @@ class Program:
         return pack(self.layout)
 
     def snapshot(self, c: Customer, t: int) -> Iterator[tuple[Any, bool]]:
-        """All values that some rule wants to see as they were before: (value, whether it has to be copied)."""
+        """All values that some rule wants to see as they were before: (value, whether to copy it)."""
         for read, mutable in self._before_readers:
             yield read(c, t), mutable
 

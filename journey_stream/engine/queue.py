@@ -1,8 +1,9 @@
 """Who is due next among the customers of a partition: one live heap entry per customer with timers.
 
-In: hints (never later than a customer's earliest due) as they change. Out: the persons whose entry has come. An
-entry may come too early; the caller looks at the customer and puts it back where it belongs. An entry that is
-not the customer's live one any more is dropped when it comes, and all are when they outnumber the customers.
+In: hints (never later than a customer's earliest due) as they change. Out: the persons whose entry has come.
+An entry may come too early; the caller looks at the customer and puts it back where it belongs. An entry
+that is not the customer's live one any more is dropped when it comes, and all are when they outnumber the
+customers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Moves and calls: how a stage changes, and what becomes of it outside.
 
-In: a customer, the journey's table, a rule that holds. Out: the customer in its new stage, and the record of it
-(contract §3) in the run. Attributes are those at the decision: `over: stage` ones still speak of the stage left.
+In: a customer, the journey's table, a rule that holds. Out: the customer in its new stage, and the record of
+it (contract §3) in the run. Attributes are those at the decision: `over: stage` ones still speak of the
+stage left.
 """
 
 from __future__ import annotations
@@ -87,9 +88,7 @@ def move(
     event = run.event
     run.records.append(
         Transition(
-            transition_id=transition_id(
-                journey.id, journey.version, c.person, from_, to, ruling.id, key, t
-            ),
+            transition_id=transition_id(journey.id, journey.version, c.person, from_, to, ruling.id, key, t),
             journey=journey.id,
             version=journey.version,
             customer_id=customer_id(c),
@@ -148,16 +147,17 @@ def _enter(c: Customer, journey: JourneyTable, left: int, target: int, t: int, r
         armed.pop(k, None)
     for timer in entry.arms:
         after = timer.after
-        if not isinstance(after, int):
-            after = after_of(after(c, run.event, t))
-        if after is None:
+        wait = after if isinstance(after, int) else after_of(after(c, run.event, t))
+        if wait is None:
             armed.pop(timer.index, None)
         else:
-            armed[timer.index] = t + after
+            armed[timer.index] = t + wait
     for timer in entry.wakes:
         held = armed.get(timer.index)
         if held is not None:
-            due = max(held if isinstance(held, int) else min(held.values(), default=NEVER), t + timer.min_dwell)
+            due = max(
+                held if isinstance(held, int) else min(held.values(), default=NEVER), t + timer.min_dwell
+            )
             if due < c.due:
                 c.due = due
 
@@ -166,7 +166,7 @@ def after_of(seconds: Any) -> int | None:
     """Turn the seconds that an `after` says into microseconds; unknown, or out of reach, arms nothing."""
     if seconds is None or not -1e12 < seconds < 1e12:
         return None
-    return max(0, round(seconds * SECOND))
+    return max(0, int(seconds * SECOND + 0.5))
 
 
 def call(
@@ -184,7 +184,7 @@ def call(
         if rates is None:
             rates = c.rates = {}
         recent = [at for at in rates.get(rule.slot, ()) if at > t - rule.every]
-        if len(recent) >= rule.count:
+        if len(recent) >= rule.at_most:
             rates[rule.slot] = recent
             return
         recent.append(t)

@@ -82,7 +82,7 @@ class RuleCompiler:
     # What is fixed before any event type is looked at.
 
     def compile_rules(self) -> None:
-        """Give timers, sequences, signals and memories their places, and compile what does not hang on a type."""
+        """Give timers, sequences, signals and memories their places; compile what hangs on no type."""
         building = self.builder.building
         holders = [*(s.id for s in self.journey.stages.values() if s.remember)]
         holders += [group.id for group in self.journey.groups.values() if group.remember]
@@ -119,9 +119,7 @@ class RuleCompiler:
             entries=tuple(self._entry(stage) for stage in self._stages),
             records=tuple((name, kept[name].read, kept[name].mutable) for name in journey.records),
             approximate=tuple(
-                (name, merged)
-                for name in journey.records
-                if (merged := kept[name].approximate) is not None
+                (name, merged) for name in journey.records if (merged := kept[name].approximate) is not None
             ),
             stage_slots=list(slots.items()),
         )
@@ -184,7 +182,8 @@ class RuleCompiler:
                 return id_type(vocabulary, since, by)
             case Sequence(steps=steps, by=str(by)):
                 return id_type(vocabulary, steps[0].types, by)
-        return None
+            case _:
+                return None
 
     def _move(
         self,
@@ -200,7 +199,7 @@ class RuleCompiler:
             memory = NO_MEMORY if holder is None else self._memories.get(holder, NO_MEMORY)
             target = target.fallback
         to = self._index.get(self.journey.destination(target, stage), NOWHERE)
-        same = to == NOWHERE or to == self._index[stage] and not rule.reenter
+        same = to == NOWHERE or (to == self._index[stage] and not rule.reenter)
         if memory == NO_MEMORY and same:
             return None
         return Move(holds[0], rule.min_dwell, holds[1], holds[2], to, memory, rule.reenter, ruling)
@@ -224,7 +223,7 @@ class RuleCompiler:
             cancellable=bool(rule.cancel),
             by=by,
             every=rule.rate.every if rule.rate else 0,
-            count=rule.rate.count if rule.rate else 0,
+            at_most=rule.rate.count if rule.rate else 0,
             reason=rule.reason,
             reason_from=self._when(rule.reason_from, place),
             payload=tuple(payload),
@@ -245,7 +244,7 @@ class RuleCompiler:
     def _triggered(
         self, place: int, rule: Rule, kind: str, *, active: bool
     ) -> tuple[str | None, tuple[str, ...], Expression | None, int]:
-        """Whether this type can trigger the rule: as which word, of which words, if what holds, after what."""
+        """Whether this type can trigger the rule: as which word, of which words, if what, after what."""
         trigger = rule.trigger
         if isinstance(trigger, OnEvent):
             word = self.builder.building.expand(trigger.types, active=active).get(kind)
@@ -338,12 +337,13 @@ class RuleCompiler:
                 remembers.append((self._memories[holder], tuple(self._index[leaf] for leaf in inside)))
         signals = []
         for place, rule in enumerate(self._rules):
-            if isinstance(rule, SignalRule) and isinstance(rule.trigger, OnEnter):
-                if stage in rule.trigger.stages and stage in rule.in_:
-                    here_ = Place((), "", None, self.builder.building.always_before)
-                    when = self._when(rule.when, here_)
-                    call = self._call(place, rule, here_, None)
-                    signals.append(Chance(place, NO_SEQUENCE, None, when, call))
+            if not isinstance(rule, SignalRule) or not isinstance(rule.trigger, OnEnter):
+                continue
+            if stage in rule.trigger.stages and stage in rule.in_:
+                there = Place((), "", None, self.builder.building.always_before)
+                when = self._when(rule.when, there)
+                call = self._call(place, rule, there, None)
+                signals.append(Chance(place, NO_SEQUENCE, None, when, call))
         return Entry(
             arms=tuple(t for t in by_entry if t.live[here]),
             disarms=tuple(t.index for t in by_entry if not t.live[here]),

@@ -78,6 +78,7 @@ class CustomerScope:
     """Places of the values before the event that were asked for."""
 
     def lookup(self, name: str) -> Binding | None:
+        """What a bare name stands for."""
         known, j = self.all, self.all.journey
         match name:
             case "dwell":
@@ -90,14 +91,18 @@ class CustomerScope:
                 return Binding(BOOL, "c.known", always=True)
             case "id" if self.id_ is not None:
                 return Binding(self.id_, "_number(c.id)" if self.id_ == DOUBLE else "c.id")
+            case _:
+                pass
         if name in known.attributes:
             return known.attributes[name]
         return Binding.of(known.parameters[name]) if name in known.parameters else None
 
     def names(self) -> Sequence[str]:
+        """The bare names."""
         return [*self.all.attributes, *self.all.parameters, "dwell", "now", "loops", "known"]
 
     def lookup_member(self, owner: str, member: str) -> Binding | None:
+        """What `owner.member` stands for; asking for `before.x` reserves its place."""
         if owner != "before":
             return self.namespaces.get(owner, {}).get(member)
         attribute = self.all.attributes.get(member)
@@ -108,12 +113,14 @@ class CustomerScope:
         return Binding(attribute.type, f"c.before[{place}]", always=attribute.always)
 
     def members(self, owner: str) -> Sequence[str] | None:
+        """The fields of a namespace, None if there is no such namespace."""
         if owner == "before":
             return list(self.all.attributes)
         found = self.namespaces.get(owner)
         return None if found is None else list(found)
 
     def lookup_call(self, function: str, argument: str) -> Binding | None:
+        """What `stage("x")`, `entries("x")` and `oldest(x)` stand for."""
         match function:
             case "stage":
                 k = self.all.journeys.get(argument)
@@ -125,9 +132,11 @@ class CustomerScope:
                 return Binding(INT, code, always=True)
             case "oldest":
                 return self.all.oldest.get(argument)
-        return None
+            case _:
+                return None
 
     def call_arguments(self, function: str) -> Sequence[str] | None:
+        """The arguments that the function takes here, None if it is not offered."""
         match function:
             case "stage":
                 return list(self.all.journeys)
@@ -135,7 +144,8 @@ class CustomerScope:
                 return list(self.all.stages)
             case "oldest":
                 return list(self.all.oldest)
-        return None
+            case _:
+                return None
 
 
 def environment(stages: Sequence[Sequence[str]]) -> dict[str, Any]:

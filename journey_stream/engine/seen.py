@@ -1,8 +1,8 @@
 """De-duplication: which event ids a customer has had within the window.
 
-In: a customer, the 8-byte fingerprint of an event id. Out: yes or no, and the customer that remembers it. The
-fingerprints lie one after the other in the order they were applied; `days` counts how many belong to each day,
-so that whole days leave once they are out of the window.
+In: a customer, the 8-byte fingerprint of an event id. Out: yes or no, and the customer that remembers it.
+The fingerprints lie one after the other in the order they were applied; `days` counts how many belong to
+each day, so that whole days leave once they are out of the window.
 """
 
 from __future__ import annotations

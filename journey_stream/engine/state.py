@@ -188,4 +188,3 @@ def _unreadable(person: str, blob: bytes) -> str:
         f"state of customer {person!r}: expected format version {known}, but {came} came; "
         f"it was written by another version of journey_stream: upgrade this worker or reset the application"
     )
-

@@ -12,6 +12,8 @@ Duplicates, persons nobody knows and timers that were due first are `partition`'
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from journey_stream.engine.profile import update_profile
 from journey_stream.engine.program import Program
 from journey_stream.engine.records import START, TimerKey, call, cancel, move
@@ -28,8 +30,13 @@ from journey_stream.engine.tables import (
 )
 from journey_stream.values import Event
 
+Done: TypeAlias = dict[int, str] | None
+"""Sequences that the event at hand completed, each with its id."""
 
-def apply_event(program: Program, c: Customer, e: Event, t: int, run: Run) -> None:
+
+def apply_event(  # noqa: C901 (the order of things, in one piece)
+    program: Program, c: Customer, e: Event, t: int, run: Run
+) -> None:
     """Take one event in at `t`; timers due before have fired."""
     plan = (program.active if e.activity else program.passive).get(e.type) or program.other
     if plan.before:
@@ -45,7 +52,7 @@ def apply_event(program: Program, c: Customer, e: Event, t: int, run: Run) -> No
         update(c, e, t)
     for timer in plan.timers:
         timer(c, e, t)
-    done: dict[int, str] | None = None
+    done: Done = None
     for sequence, advance in plan.sequences:
         completed = advance(c, e, t)
         if completed is not None:
@@ -84,7 +91,7 @@ def first_move(
     moves: tuple[Move, ...],
     e: Event | None,
     t: int,
-    done: dict[int, str] | None,
+    done: Done,
     run: Run,
     timer: TimerKey | None = None,
 ) -> bool:
@@ -106,8 +113,8 @@ def first_move(
                 unknown(run, journey.id, ruling.id)
             continue
         if memory != NO_MEMORY and c.memories is not None:
-            target = c.memories.get(memory, target)  # noqa: PLW2901 (the fallback, unless something is remembered)
-        if target == NOWHERE or target == c.stages[j] and not reenter:
+            target = c.memories.get(memory, target)
+        if target == NOWHERE or (target == c.stages[j] and not reenter):
             continue
         move(c, journey, target, ruling, t, run, timer)
         return True
@@ -120,7 +127,7 @@ def unknown(run: Run, journey: str, rule: str) -> None:
     run.unknown[key] = run.unknown.get(key, 0) + 1
 
 
-def _calls(program: Program, plan: Plan, c: Customer, e: Event, t: int, done: dict[int, str] | None, run: Run) -> None:
+def _calls(program: Program, plan: Plan, c: Customer, e: Event, t: int, done: Done, run: Run) -> None:
     for j, cancels in plan.cancels:
         _cancel(c, program.journeys[j], cancels, e, t, run)
     for j, by_stage in plan.signals:
@@ -135,7 +142,7 @@ def _calls_after_moves(
     c: Customer,
     e: Event,
     t: int,
-    done: dict[int, str] | None,
+    done: Done,
     entered: list[int],
     run: Run,
 ) -> None:
@@ -161,7 +168,7 @@ def _cancel(
     if not c.raised:
         return
     for slot, by, rule in cancels:
-        if c.raised is not None and slot in c.raised:
+        if slot in (c.raised or ()):
             identity = None if by is None else by(e, t)
             cancel(c, journey, rule, t, run, identity, all_=identity is None)
 
@@ -172,7 +179,7 @@ def raise_first_to_last(
     chances: tuple[Chance, ...],
     e: Event | None,
     t: int,
-    done: dict[int, str] | None,
+    done: Done,
     run: Run,
     timer: TimerKey | None = None,
 ) -> None:

@@ -1,7 +1,8 @@
 """What definitions become: tables that the steps of the engine walk. Values only; `program` fills them.
 
-Everything that happens often is a plain tuple: an event type has a `Plan`, a plan has its updaters, timers and,
-per journey and stage, the rules that this type can trigger there. A rule that cannot hold is in no table.
+Everything that happens often is a plain tuple: an event type has a `Plan`, a plan has its updaters, timers
+and, per journey and stage, the rules that this type can trigger there. A rule that cannot hold is in no
+table.
 """
 
 from __future__ import annotations
@@ -63,14 +64,15 @@ class Call(NamedTuple):
     """The id that ties a cancelling event to it (event-triggered ones)."""
     every: int
     """Rate limit: this long, 0 for none."""
-    count: int
+    at_most: int
+    """Signals in `every`."""
     reason: str | None
     reason_from: Guard | None
     payload: tuple[tuple[str, Guard], ...]
 
 
 class Chance(NamedTuple):
-    """A signal rule, for one stage and one event type (or for entering a stage: then without sequence and where)."""
+    """A signal rule, for one stage and one event type (or for entering a stage: nothing but `when`)."""
 
     order: int
     """Place in the journey's file."""
@@ -91,7 +93,7 @@ class Cancel(NamedTuple):
 
 @dataclass(slots=True)
 class Timer:
-    """An absence rule. Its place in the program is its place in (journey, transitions before signals, rule)."""
+    """An absence rule; `index` follows (journey, transitions before signals, rule)."""
 
     index: int
     key: str
@@ -163,7 +165,7 @@ class Plan:
 
 
 class Run:
-    """What happens while a batch is applied: where records go, and under which circumstances they are made."""
+    """A batch being applied: where its records go, and under which circumstances they are made."""
 
     __slots__ = ("event", "fired", "late", "now", "records", "unknown")
 

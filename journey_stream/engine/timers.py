@@ -35,12 +35,12 @@ def earliest(program: Program, c: Customer) -> Due:
         floor = entered[j] + timer.min_dwell
         if type(held) is int:
             due = held if held > floor else floor
-            if due < when or due == when and k < first:
+            if due < when or (due == when and k < first):
                 when, first, identity = due, k, None
         else:
             for name, at in held.items():
                 due = at if at > floor else floor
-                if due < when or due == when and (k < first or k == first and name < (identity or "")):
+                if due < when or (due == when and (k < first or (k == first and name < (identity or "")))):
                     when, first, identity = due, k, name
     forget = program.forget_known if c.known else program.forget_anonymous
     if forget is not None and c.active + forget < when:

@@ -20,9 +20,7 @@ Windowed = Literal["count", "sum", "min", "max", "mean", "first", "last", "disti
 class Window:
     """The last `length` microseconds of one attribute."""
 
-    def __init__(
-        self, form: Windowed, length: int, limit: int, *, by: bool, keeps: str = "count"
-    ) -> None:
+    def __init__(self, form: Windowed, length: int, limit: int, *, by: bool, keeps: str = "count") -> None:
         self.form, self.length, self.limit, self.by, self.keeps = form, length, limit, by, keeps
         self._value = _READS[form]
 
