@@ -8,7 +8,6 @@ corrections, are left out. `measures` works on it.
 from __future__ import annotations
 
 import datetime as dt
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -99,11 +98,15 @@ class History(msgspec.Struct, gc=False):
         times += [signal.at for signal in self.signals] + [purchase.at for purchase in self.purchases]
         return (min(times), max(times)) if times else (0, 0)
 
-    def at(self, person: str, moment: int) -> Stay | None:
-        """Where a customer is at a moment, before what happens then; None before the first record."""
-        stays = self.stays.get(person, [])
-        index = bisect_left(stays, moment, key=lambda stay: stay.entered)
-        return stays[index - 1] if index else None
+    def standing(self, moment: int) -> dict[str, Stay]:
+        """Where everybody is at a moment, before what happens then; who has no record yet is not there."""
+        there: dict[str, Stay] = {}
+        for person, stays in self.stays.items():
+            for stay in stays:
+                if stay.entered >= moment:
+                    break
+                there[person] = stay
+        return there
 
 
 # Reading records
@@ -156,7 +159,7 @@ def read(records: Iterable[Record], *, tests: bool = False) -> dict[str, History
             _stay(history, line)
         else:
             _signal(history, line, line.record_id in cancelled)
-        _growth(history, line, last.setdefault((line.journey, line.person), [0, 0.0, None]))
+        _growth(history, line, last.setdefault((line.journey, line.person), [0, 0.0, None, line.stage]))
     return histories
 
 
@@ -221,7 +224,8 @@ def _signal(history: History, line: _Line, cancelled: bool) -> None:
 
 
 def _growth(history: History, line: _Line, known: list[Any]) -> None:
-    """Compare orders and revenue with the customer's record before: `known` is [orders, revenue, last at]."""
+    """Compare with the customer's record before: `known` is [orders, revenue, last order's time, stage]."""
+    before, known[3] = known[3], line.stage
     orders, revenue = line.attributes.get("orders"), line.attributes.get("revenue")
     if orders is None and revenue is None:
         return
@@ -229,8 +233,9 @@ def _growth(history: History, line: _Line, known: list[Any]) -> None:
     amount = float(revenue or 0.0) - known[1]
     if more == 0 and amount == 0.0:
         return
+    stage = line.stage if amount >= 0 else before
     interval = line.at - known[2] if more > 0 and known[2] is not None else None
-    history.purchases.append(Purchase(line.person, line.stage, line.at, more, amount, interval))
+    history.purchases.append(Purchase(line.person, stage, line.at, more, amount, interval))
     known[0] += more
     known[1] += amount
     if more > 0:

@@ -12,7 +12,8 @@ Definitions (Measures in the five models):
 - attrition(p): distinct customers who entered kind attrition in p, over customers who had bought before p.
   Never-buyers (no order known) and win-backs (left kind attrition, having bought) are counted apart.
 - Revenue of s in p: growth of the `revenue` attribute from one record of a customer to the next, credited to
-  the time and to the stage of the later record (a first order is the revenue of the stage it leads to).
+  the time and to the stage of the later record (a first order is the revenue of the stage it leads to); what
+  is taken back again is taken from the stage that the customer was in until then.
   Mean basket: revenue over growth of `orders`. Purchase interval: time between two records in which `orders`
   grew, credited to the later one.
 - Sentiment of s in p: mean of the opinions given in s (`opinion_given` signals).
@@ -24,7 +25,7 @@ from __future__ import annotations
 
 import datetime as dt
 from bisect import bisect_left
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import fmean, median
@@ -37,7 +38,7 @@ from journey_stream.values import NEVER, SECOND, micros, rfc3339
 __all__ = [
     "Attrition", "CauseRank", "Dwell", "Flow", "History", "OwnerMeasures", "Period", "Value", "alarms",
     "attrition", "causes", "dwell", "every", "flows", "months", "owners", "population", "read", "retention",
-    "sentiment", "value",
+    "retentions", "sentiment", "value",
 ]  # fmt: skip
 
 NEVER_BOUGHT = "never_bought"
@@ -131,12 +132,7 @@ class OwnerMeasures(msgspec.Struct, frozen=True):
 
 def population(history: History, moment: int) -> dict[str, int]:
     """Customers per stage at a moment."""
-    counts: dict[str, int] = defaultdict(int)
-    for person in history.stays:
-        stay = history.at(person, moment)
-        if stay is not None:
-            counts[stay.stage] += 1
-    return dict(counts)
+    return dict(Counter(stay.stage for stay in history.standing(moment).values()))
 
 
 def flows(history: History, period: Period) -> dict[str, Flow]:
@@ -164,13 +160,18 @@ def dwell(history: History) -> dict[str, Dwell]:
 
 def retention(history: History, stage: str, period: Period) -> float | None:
     """Of the customers in the stage at the start, the share that is in no attrition stage at the end."""
-    there = kept = 0
-    for person in history.stays:
-        before, after = history.at(person, period.start), history.at(person, period.end)
-        if before is not None and after is not None and before.stage == stage:
-            there += 1
-            kept += after.kind != "attrition"
-    return kept / there if there else None
+    return retentions(history, period).get(stage)
+
+
+def retentions(history: History, period: Period) -> dict[str, float]:
+    """`retention` of every stage that anybody was in at the start."""
+    there: Counter[str] = Counter()
+    kept: Counter[str] = Counter()
+    after = history.standing(period.end)
+    for person, before in history.standing(period.start).items():
+        there[before.stage] += 1
+        kept[before.stage] += after[person].kind != "attrition"
+    return {stage: kept[stage] / count for stage, count in there.items()}
 
 
 def attrition(history: History, period: Period) -> Attrition:

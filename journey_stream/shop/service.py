@@ -87,6 +87,11 @@ def trouble(world: World, who: Person, at: int, order_id: str, *, late: bool) ->
         emit(who, solved + int(1 + draw() * 30) * HOUR, "ticket_rated", rating, context)
     elif draw() < 0.4:
         survey(world, who, solved + HOUR, "ces", ticket_id=ticket)
+    if draw() < 0.15:
+        emit(who, solved + 5 * HOUR, "ticket_created",
+             {"ticket_id": f"t-{world.number('ticket'):06d}", "kind": "question", "priority": "normal",
+              "channel": channel, "subject": "Is it really solved?", "order_id": order_id},
+             context)  # fmt: skip
     if kind == "complaint" and draw() < 0.6:
         handled(world, who, solved + 20 * MINUTE, "service")
     return True
@@ -104,6 +109,7 @@ def survey(world: World, who: Person, at: int, kind: str, **about: str) -> None:
     number = world.number("survey")
     context = {"channel": "email", **who.base}
     sent: dict[str, Any] = {"survey_id": f"sv-{kind}", "survey_type": kind, **about}
+    at += int(draw() * 30 * 60) * MINUTE
     world.emit(who, at, "survey_sent", sent, {"channel": "email"})
     if draw() >= who.persona.answers:
         return

@@ -34,6 +34,8 @@ class Moment(msgspec.Struct):
     reasons: list[str]
     signals: list[str]
     sentiment: float | None
+    minor: bool = False
+    """Its mood alone is not worth telling."""
 
 
 class Story(msgspec.Struct, frozen=True):
@@ -93,6 +95,7 @@ def tell(values: Iterable[Value], person: str | None = None) -> Story | None:
                 moment.reasons.append(value["reason"])
         elif value["signal"] == OPINION:
             moment.sentiment = value["payload"].get("sentiment")
+            moment.minor = cause["type"] == "checkout_failed"
         elif _for_people(value) and value["signal"] not in moment.signals:
             moment.signals.append(value["signal"])
     journeys = tuple(dict.fromkeys(value["journey"] for value in sorted(own, key=lambda v: v["sequence"])))
@@ -106,8 +109,12 @@ def _for_people(value: Value) -> bool:
 
 def _worth_telling(moments: Sequence[Moment]) -> list[Moment]:
     """Keep the moments with a change of stage or mood; of too many, the ones that change most."""
-    chosen = [m for m in moments if m.moves or m.sentiment is not None]
+
+    def weight(moment: Moment) -> int:
+        return len(moment.moves) + 2 * (moment.sentiment is not None and not moment.minor)
+
+    chosen = [moment for moment in moments if weight(moment)]
     if len(chosen) > LONGEST:
-        weight = sorted((len(m.moves) + 2 * (m.sentiment is not None) for m in chosen), reverse=True)[LONGEST]
-        chosen = [m for m in chosen if len(m.moves) + 2 * (m.sentiment is not None) > weight] or chosen
+        least = sorted(map(weight, chosen), reverse=True)[LONGEST]
+        chosen = [moment for moment in chosen if weight(moment) > least] or chosen
     return chosen[:LONGEST]

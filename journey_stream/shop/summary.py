@@ -7,8 +7,9 @@ signals; causes of bad mood; dead letters; one customer's story. All figures com
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from statistics import fmean
 from typing import Any
 
 from rich import box
@@ -84,7 +85,7 @@ def model_table(history: History, currency: str = "EUR", stages: Sequence[str] =
     periods = measures.months(start, end)
     last = Period("last 30 days", end + 1 - 30 * 86_400_000_000, end + 1)
     now, before = measures.population(history, end + 1), measures.population(history, last.start)
-    dwell = measures.dwell(history)
+    dwell, stays = measures.dwell(history), _monthly_retention(history, periods[:-1])
     whole = Period("all", start, end + 1)
     worth, feeling = measures.value(history, whole), measures.sentiment(history, whole)
     table = Table(title=history.journey, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD)
@@ -100,8 +101,8 @@ def model_table(history: History, currency: str = "EUR", stages: Sequence[str] =
         "mood",
     ):
         table.add_column(heading, justify="right")
-    entered = Counter(stay.stage for stays in history.stays.values() for stay in stays)
-    kinds = {stay.stage: stay.kind for stays in history.stays.values() for stay in stays}
+    entered = Counter(stay.stage for each in history.stays.values() for stay in each)
+    kinds = {stay.stage: stay.kind for each in history.stays.values() for stay in each}
     for stage in stages or sorted(history.stages, key=_by_depth(history)):
         value = worth.get(stage)
         table.add_row(
@@ -110,7 +111,7 @@ def model_table(history: History, currency: str = "EUR", stages: Sequence[str] =
             _signed(now.get(stage, 0) - before.get(stage, 0)),
             str(entered[stage]),
             _days(dwell[stage].median_s) if stage in dwell else "-",
-            _percent(_monthly_retention(history, stage, periods[:-1])),
+            "-" if kinds.get(stage) == "attrition" else _percent(stays.get(stage)),
             f"{value.revenue:,.0f}" if value else "-",
             f"{value.mean_basket:,.0f}" if value and value.mean_basket else "-",
             _mood(feeling.get(stage)),
@@ -133,9 +134,13 @@ def _by_depth(history: History) -> Any:
     return lambda stage: (group[parents[stage]], parents[stage], mean[stage])
 
 
-def _monthly_retention(history: History, stage: str, periods: Sequence[Period]) -> float | None:
-    rates = [rate for p in periods if (rate := measures.retention(history, stage, p)) is not None]
-    return sum(rates) / len(rates) if rates else None
+def _monthly_retention(history: History, periods: Sequence[Period]) -> dict[str, float]:
+    """Per stage: mean of the months' retention."""
+    rates: dict[str, list[float]] = defaultdict(list)
+    for period in periods:
+        for stage, rate in measures.retentions(history, period).items():
+            rates[stage].append(rate)
+    return {stage: fmean(found) for stage, found in rates.items()}
 
 
 def _losses(history: History, last: Period, periods: Sequence[Period]) -> Text:

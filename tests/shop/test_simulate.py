@@ -154,6 +154,10 @@ def test_as_many_people_come_as_were_asked_for() -> None:
     assert len(people) == 500
 
 
+def test_a_customer_leaves_enough_events_for_200_000_of_10_000_customers(records: list[ShopRecord]) -> None:
+    assert len(records) / 500 > 40
+
+
 def test_without_the_cast_nobody_is_scripted() -> None:
     options = ShopOptions(seed=5, customers=20, days=90, cast=False)
 
