@@ -2,7 +2,7 @@
 
     python convert.py [cdnow_sample.txt] > cdnow.jsonl
 
-One row is one order. The row's number (from 1) is the event's id and the order's; the customer is the master id.
+One row is one order; its number (from 1) is the event's id and the order's. The customer is the master id.
 A purchase is at noon UTC of its day, each further one of the same customer and day a second later.
 """
 

@@ -1,0 +1,349 @@
+"""A test file -> cases. In: YAML text. Out: a `TestFile` with its cases, or findings that say what to mend.
+
+Strategy: the reader of the definitions gives nodes with positions; a parametrised test is one tree of nodes
+with `$name` replaced per row of its `cases`. Comparing what is expected with what came is `run`'s job.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from journey_stream.journeys.findings import Finding, Place, Report, Spot, did_you_mean
+from journey_stream.journeys.read import Entry, Items, Node, Scalar, Table, read
+from journey_stream.testing.story import SOMEBODY, Given, StoryError, Times, given, given_line, plain
+
+FILE_KEYS = ("start", "quiet", "tests")
+CASE_KEYS = ("name", "given", "when", "then", "signals", "stage", "attributes", "parameters", "cases")
+TRANSITION_KEYS = (
+    "to", "from", "rule", "reason", "at", "kind", "from_kind", "owner", "trigger", "direction", "cause",
+    "loop", "entry_number", "first_entry", "dwell_s", "over_contacted", "attributes",
+)  # fmt: skip
+SIGNAL_KEYS = (
+    "signal", "status", "rule", "reason", "at", "until", "stage", "kind", "owner", "cause", "payload",
+    "attributes",
+)  # fmt: skip
+EVENT_KEYS = ("at", "type", "event_id", "customer_id", "anonymous_id", "account_id", "context", "properties")
+TIMES = ("at", "until")
+
+_VARIABLE = re.compile(r"\$([a-z_][a-z0-9_]*)")
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A record that is to come: only the fields given are compared. Times are microseconds."""
+
+    line: int
+    fields: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Side:
+    """What is expected of one customer; None = not asked."""
+
+    transitions: tuple[Expected, ...] | None = None
+    signals: tuple[Expected, ...] | None = None
+    stage: Expected | None = None
+    attributes: tuple[tuple[int, str, object], ...] = ()
+    """(line, name, value) at the end."""
+    then_line: int = 0
+    signals_line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One story and what is to come of it."""
+
+    file: str
+    line: int
+    name: str
+    given: tuple[Given, ...]
+    until: int
+    times: Times
+    sides: Mapping[str, Side]
+    """By person."""
+    parameters: Mapping[str, object] = field(default_factory=dict)
+    """Parameters of the definition that this case sets otherwise."""
+    quiet: frozenset[str] = frozenset()
+    """Signals that are left out unless the case names them."""
+
+
+@dataclass(frozen=True, slots=True)
+class TestFile:
+    """A test file, read."""
+
+    __test__ = False
+
+    file: str
+    cases: tuple[Case, ...]
+    findings: tuple[Finding, ...]
+
+
+def companion(name: str) -> str:
+    """Name the test file that stands beside a definition: `x.yaml` -> `x_test.yaml`."""
+    stem, dot, ending = name.rpartition(".")
+    return f"{stem}_test.{ending}" if dot else f"{name}_test.yaml"
+
+
+def read_tests(file: str, text: str) -> TestFile:
+    """Read a test file; what is wrong with it is in its findings, and a case that is wrong is left out."""
+    report = Report(file)
+    root = read(text, report)
+    cases: list[Case] = []
+    if root is not None:
+        top = _table(root, FILE_KEYS, "a test file", report)
+        times = _start(top.get("start"), report)
+        quiet = frozenset(_texts(top.get("quiet"), "quiet", report))
+        tests = top.get("tests")
+        if not isinstance(tests, Items):
+            report.add("missing-key", tests or root, "a test file needs 'tests', a list of tests")
+        else:
+            for node in tests.items:
+                cases.extend(_test(node, file, times, quiet, report))
+    return TestFile(file, tuple(cases), tuple(sorted(report.findings)))
+
+
+def _start(node: Node | None, report: Report) -> Times:
+    if node is None:
+        return Times()
+    try:
+        return Times(Times().read(_text(node), 0))
+    except StoryError as error:
+        report.add("bad-value", node, f"start: {error}")
+        return Times()
+
+
+def _test(node: Node, file: str, times: Times, quiet: frozenset[str], report: Report) -> Iterator[Case]:
+    before = len(report.findings)
+    fields = _table(node, CASE_KEYS, "a test", report)
+    if len(report.findings) > before:
+        return
+    name = fields.get("name")
+    if not isinstance(name, Scalar) or not name.text:
+        report.add("missing-key", node, "a test needs a 'name'")
+        return
+    rows = fields.pop("cases", None)
+    if rows is None:
+        yield from _case(name.text, node, fields, file, times, quiet, report)
+        return
+    if not isinstance(rows, Items) or not rows.items:
+        report.add("wrong-type", rows, "'cases' is a list of mappings, one per case")
+        return
+    for row in rows.items:
+        if not isinstance(row, Table):
+            report.add("wrong-type", row, "a case is a mapping of names to values")
+            continue
+        values = {key: entry.value for key, entry in row.entries.items()}
+        shown = ", ".join(f"{key}={_text(value)}" for key, value in values.items())
+        before = len(report.findings)
+        filled = {key: _fill(value, values, report) for key, value in fields.items()}
+        if len(report.findings) > before:
+            continue
+        yield from _case(f"{name.text} [{shown}]", row, filled, file, times, quiet, report)
+
+
+def _fill(node: Node, values: Mapping[str, Node], report: Report) -> Node:
+    match node:
+        case Items():
+            return replace(node, items=tuple(_fill(item, values, report) for item in node.items))
+        case Table():
+            entries = {
+                key: Entry(entry.key, _fill(entry.value, values, report))
+                for key, entry in node.entries.items()
+            }
+            return replace(node, entries=entries)
+        case Scalar():
+            names = _VARIABLE.findall(node.text)
+            for name in names:
+                if name not in values:
+                    hint = did_you_mean(name, values, "The names of the case")
+                    report.add("unknown-name", node, f"the case gives no value for ${name}", hint)
+                    return node
+            if len(names) == 1 and node.text == f"${names[0]}":
+                value = values[names[0]]
+                return replace(value, line=node.line, column=node.column)
+            if not names:
+                return node
+            text = _VARIABLE.sub(lambda found: _text(values[found[1]]), node.text)
+            return replace(node, text=text, value=text)
+
+
+def _case(
+    name: str, place: Place, fields: Mapping[str, Node], file: str, times: Times, quiet: frozenset[str],
+    report: Report,
+) -> Iterator[Case]:  # fmt: skip
+    before = len(report.findings)
+    story = tuple(_story(fields.get("given"), times, report))
+    last = max((each.at for each in story), default=times.start)
+    until = last
+    if (when := fields.get("when")) is not None:
+        until = _time(when, times, last, report)
+    persons = list(dict.fromkeys(each.person for each in story)) or [SOMEBODY]
+    sides = {person: Side() for person in persons}
+    for key, reader in _READERS.items():
+        if (node := fields.get(key)) is None:
+            continue
+        for person, part in _per_person(node, persons, key, report):
+            sides[person] = reader(sides[person], part, times, report)
+    parameters = fields.get("parameters")
+    if parameters is not None and not isinstance(parameters, Table):
+        report.add("wrong-type", parameters, "'parameters' is a mapping of names to values")
+        parameters = None
+    if len(report.findings) == before:
+        changed = {key: plain(entry.value) for key, entry in parameters.entries.items()} if parameters else {}
+        yield Case(file, place.line, name, story, until, times, sides, changed, quiet)
+
+
+def _per_person(node: Node, persons: list[str], key: str, report: Report) -> Iterator[tuple[str, Node]]:
+    if isinstance(node, Table) and node.entries and all(name in persons for name in node.entries):
+        for name, entry in node.entries.items():
+            yield name, entry.value
+    elif len(persons) == 1:
+        yield persons[0], node
+    else:
+        known = ", ".join(persons)
+        msg = f"'{key}' is a mapping from customer to what is expected; the customers here are {known}"
+        report.add("wrong-type", node, msg)
+
+
+def _story(node: Node | None, times: Times, report: Report) -> Iterator[Given]:
+    previous = times.start
+    for place, part in _lines(node, report):
+        try:
+            if isinstance(part, Table):
+                event = _long_form(part, times, previous, report)
+            else:
+                event = given_line(part, place.line, times, previous)
+        except StoryError as error:
+            report.add("bad-value", place, str(error))
+            continue
+        previous = event.at
+        yield event
+
+
+def _lines(node: Node | None, report: Report) -> Iterator[tuple[Place, str | Table]]:
+    if isinstance(node, Scalar):
+        # a literal block begins in the line after its `|`
+        first = node.line if node.inline or node.quoted else node.line + 1
+        for offset, line in enumerate(node.text.split("\n")):
+            if line.strip() and not line.lstrip().startswith("#"):
+                yield Spot(first + offset, node.column), line
+    elif isinstance(node, Items):
+        for item in node.items:
+            if isinstance(item, Scalar):
+                yield item, item.text
+            elif isinstance(item, Table) and len(item.entries) == 1 and "type" not in item.entries:
+                # `- day 3: order_completed` is a mapping of one key to YAML, and a line to people
+                when, entry = next(iter(item.entries.items()))
+                yield item, f"{when}: {_text(entry.value)}"
+            elif isinstance(item, Table):
+                yield item, item
+            else:
+                report.add("wrong-type", item, "an event is a line or a mapping")
+    elif node is not None:
+        report.add("wrong-type", node, "'given' is a text with one event a line, or a list of events")
+
+
+def _long_form(node: Table, times: Times, previous: int, report: Report) -> Given:
+    fields = _table(node, EVENT_KEYS, "an event", report)
+    kind, at = fields.get("type"), fields.get("at")
+    if kind is None or at is None:
+        msg = "an event needs 'at' and 'type'"
+        raise StoryError(msg)
+    values: dict[str, object] = {}
+    for key, value in fields.items():
+        if key == "properties":
+            inner = plain(value)
+            if not isinstance(inner, dict):
+                msg = "'properties' is a mapping"
+                raise StoryError(msg)
+            values.update(inner)
+        elif key not in ("type", "at"):
+            values[key] = plain(value)
+    return given(_text(kind), times.read(_text(at), previous), node.line, values)
+
+
+def _then(side: Side, node: Node, times: Times, report: Report) -> Side:
+    records = tuple(_records(node, "to", TRANSITION_KEYS, "a transition", times, report))
+    return replace(side, transitions=records, then_line=node.line)
+
+
+def _signals(side: Side, node: Node, times: Times, report: Report) -> Side:
+    records = tuple(_records(node, "signal", SIGNAL_KEYS, "a signal", times, report))
+    return replace(side, signals=records, signals_line=node.line)
+
+
+def _stage(side: Side, node: Node, _times: Times, _report: Report) -> Side:
+    return replace(side, stage=Expected(node.line, {"stage": _text(node)}))
+
+
+def _attributes(side: Side, node: Node, _times: Times, report: Report) -> Side:
+    if not isinstance(node, Table):
+        report.add("wrong-type", node, "'attributes' is a mapping of names to values")
+        return side
+    entries = tuple((entry.key.line, name, plain(entry.value)) for name, entry in node.entries.items())
+    return replace(side, attributes=entries)
+
+
+_READERS: dict[str, Callable[[Side, Node, Times, Report], Side]] = {
+    "then": _then,
+    "signals": _signals,
+    "stage": _stage,
+    "attributes": _attributes,
+}
+
+
+def _records(
+    node: Node, short: str, keys: tuple[str, ...], what: str, times: Times, report: Report
+) -> Iterator[Expected]:
+    if isinstance(node, Scalar) and node.value is None:
+        return
+    if not isinstance(node, Items):
+        report.add("wrong-type", node, f"a list was expected, each item {what}")
+        return
+    for item in node.items:
+        if isinstance(item, Scalar):
+            yield Expected(item.line, {short: item.text})
+            continue
+        fields = _table(item, keys, what, report)
+        if short not in fields:
+            report.add("missing-key", item, f"{what} needs '{short}'")
+            continue
+        values = {
+            key: _time(value, times, times.start, report) if key in TIMES else plain(value)
+            for key, value in fields.items()
+        }
+        yield Expected(item.line, values)
+
+
+def _time(node: Node, times: Times, previous: int, report: Report) -> int:
+    try:
+        return times.read(_text(node), previous)
+    except StoryError as error:
+        report.add("bad-value", node, str(error))
+        return previous
+
+
+def _table(node: Node, keys: tuple[str, ...], what: str, report: Report) -> dict[str, Node]:
+    if not isinstance(node, Table):
+        report.add("wrong-type", node, f"{what} is a mapping with the keys {', '.join(keys)}")
+        return {}
+    for name, entry in node.entries.items():
+        if name not in keys:
+            hint = did_you_mean(name, keys, "The keys here")
+            report.add("unknown-key", entry.key, f"'{name}' is no key of {what}", hint)
+    return {name: entry.value for name, entry in node.entries.items() if name in keys}
+
+
+def _texts(node: Node | None, key: str, report: Report) -> list[str]:
+    if node is None:
+        return []
+    if isinstance(node, Items) and all(isinstance(item, Scalar) for item in node.items):
+        return [_text(item) for item in node.items]
+    report.add("wrong-type", node, f"'{key}' is a list of names")
+    return []
+
+
+def _text(node: Node) -> str:
+    return node.text if isinstance(node, Scalar) else str(plain(node))
