@@ -137,7 +137,7 @@ def convert(properties: Any, paths: tuple[str, ...], money: Money) -> bool:
             name = inner or outer
             amount = getattr(holder, name)
             if amount is not None:
-                lost = lost or rate is None
+                lost = rate is None
                 setattr(holder, name, None if rate is None else round(amount * rate, 6))
     if rate is not None:
         properties.currency = money.currency

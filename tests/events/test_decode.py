@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
-from events.wire import AT, DECODER, event, wire
+from events.wire import AT, DECODER, event, refusal, wire
 from journey_stream.events.decode import FILTERED, Decoder
 from journey_stream.events.vocabulary import BUILT_IN, Campaign, Context, Product
 from journey_stream.values import NEVER, Event
@@ -117,6 +119,15 @@ def test_numbers_in_free_form_traits_are_doubles() -> None:
 
     assert {"age": 40.0, "tags": [1.0, {"n": 1e30}], "vip": True} == traits
     assert [float, float, bool] == [type(traits["age"]), type(traits["tags"][0]), type(traits["vip"])]
+
+
+def test_traits_may_be_nested_sixteen_deep() -> None:
+    traits: dict[str, Any] = {"deepest": 1}
+    for _ in range(15):
+        traits = {"deeper": traits}
+
+    assert traits == event("identified", traits=traits).properties.traits
+    assert "wrong_type" == refusal(wire("identified", properties={"traits": {"deeper": traits}})).reason
 
 
 @pytest.mark.parametrize(
