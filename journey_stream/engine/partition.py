@@ -259,8 +259,8 @@ class Partition:
                 rule = "forget" if due[1] == FORGET else self.program.timers[due[1]].key
                 msg = (
                     f"timer {rule!r} of customer {person!r}, due {rfc3339(due[0])}: expected it to fire, "
-                    f"but the engine failed twice ({type(error).__name__}: {error}); the partition has to stop; "
-                    f"report this with the definition"
+                    f"but the engine failed twice ({type(error).__name__}: {error}); the partition stops: "
+                    f"report this together with the definition"
                 )
                 raise EngineError(msg) from error
 
