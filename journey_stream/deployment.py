@@ -20,7 +20,7 @@ from journey_stream.events.declared import DeclaredType
 from journey_stream.events.decode import DecodeLimits, Decoder, Money
 from journey_stream.events.vocabulary import BUILT_IN, Vocabulary
 from journey_stream.journeys import Journey, load, shipped, shipped_names
-from journey_stream.journeys.guards import GuardSyntaxError, check, compile_event_expr, parse
+from journey_stream.journeys.guards import Guard, GuardSyntaxError, check, compile_event_expr, parse
 from journey_stream.journeys.guards.types import BOOL
 from journey_stream.settings import Filter, Settings, TopicNames
 from journey_stream.values import NEVER, Event
@@ -99,7 +99,7 @@ def compile_filter(own: Filter, vocabulary: Vocabulary) -> Callable[[Event], boo
     if of != BOOL:
         msg = f"{what}: expected an expression that is true or false, found {of}"
         raise SettingsError(msg)
-    guards = {}
+    guards: dict[str, Guard] = {}
 
     def holds(event: Event) -> bool | None:
         guard = guards.get(event.type)

@@ -2,8 +2,8 @@
 
 Enters: the shop's size and mess. Leaves: a picture while it runs, a summary, no process and no file.
 Strategy: everything that has to end is entered into one exit stack (Kafka, worker, folder), so that Ctrl-C,
-an error and the good end are one way out. Events are fed before the worker starts: with `clock: event` a source that
-pauses would count as read to its end.
+an error and the good end are one way out. Events are fed before the worker starts: with `clock: event` a
+source that pauses would count as read to its end.
 """
 
 from __future__ import annotations

@@ -39,8 +39,7 @@ def command(settings: Settings, events: tuple[str, ...], strict: bool) -> int:
     """
     deployment = assemble(settings)
     with ExitStack() as stack:
-        files = [(name, _open(name, stack)) for name in events]
-        sources = [_lines(name, file) for name, file in files]
+        sources = [_Lines(name, _open(name, stack)) for name in events]
         replayed = replay(
             deployment.program, sources, deployment.decoder, settings.allowed_lateness, settings.until
         )
@@ -48,10 +47,12 @@ def command(settings: Settings, events: tuple[str, ...], strict: bool) -> int:
     for record in replayed.records:
         write(structured(record) + b"\n")
     sys.stdout.buffer.flush()
-    reasons = Counter(rejection.reason for rejection in replayed.rejections)
+    reasons = Counter(refused.reason for refused in replayed.rejections)
     for reason, number in sorted(reasons.items()):
         first = next(each for each in replayed.rejections if each.reason == reason)
-        note(f"{number} unusable ({reason}), the first: {first.detail}")
+        note(
+            f"{number} unusable ({reason}), the first: {sources[first.source].place(first.line)}: {first.detail}"
+        )
     return 1 if strict and reasons else 0
 
 
@@ -65,19 +66,34 @@ def _open(name: str, stack: ExitStack) -> BinaryIO:
         raise UsageError(msg) from None
 
 
-def _lines(name: str, file: Iterable[bytes]) -> Iterator[bytes]:
-    """Give each line without its end; empty ones are no events."""
-    shows = watched()
-    try:
-        for number, line in enumerate(file, 1):
-            text = line.rstrip(b"\r\n")
-            if text:
-                yield text
-            if shows and number % STEP == 0:
-                click.echo(f"\r{name}: {number:,} lines", err=True, nl=False)
-    except OSError as error:  # a folder opens, but does not read; a disk may fail
-        msg = f"cannot read events file {name}: {error.strerror}. Check the path"
-        raise UsageError(msg) from None
-    finally:
-        if shows:
-            click.echo("\r\x1b[K", err=True, nl=False)
+class _Lines:
+    """The lines of a file without their ends. Empty lines are no events, but count as lines."""
+
+    def __init__(self, name: str, file: Iterable[bytes]) -> None:
+        self.name = "standard input" if name == "-" else name
+        self._file = file
+        self._empty: list[int] = []
+
+    def place(self, given: int) -> str:
+        """Say where the line is that was given as the so-many-th."""
+        for empty in self._empty:
+            given += empty <= given
+        return f"{self.name}:{given}"
+
+    def __iter__(self) -> Iterator[bytes]:
+        shows = watched()
+        try:
+            for number, line in enumerate(self._file, 1):
+                text = line.rstrip(b"\r\n")
+                if text:
+                    yield text
+                else:
+                    self._empty.append(number)
+                if shows and number % STEP == 0:
+                    click.echo(f"\r{self.name}: {number:,} lines", err=True, nl=False)
+        except OSError as error:  # a folder opens on some systems, but does not read; a disk may fail
+            msg = f"cannot read events file {self.name}: {error.strerror}. Check the path"
+            raise UsageError(msg) from None
+        finally:
+            if shows:
+                click.echo("\r\x1b[K", err=True, nl=False)
