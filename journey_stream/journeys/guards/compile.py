@@ -9,6 +9,7 @@ compiled, without `eval` or `exec`, into a function whose only globals are ours.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Mapping
 from types import CodeType, FunctionType
 from typing import Any
@@ -35,11 +36,18 @@ def compile_expr(expression: Expression, scope: Scope, env: Mapping[str, object]
     Args:
         expression: As `parse` returned it.
         scope: Knows every name; its bindings' code may use `c`, `e`, `t`, `env` and a few builtins.
-        env: What the bindings' code names beyond that.
+        env: What the bindings' code names beyond that. Names of ours (`v1`, `cel_same`) are taken.
 
     Raises:
         GuardTypeError: when `check` has problems with it; a caller shows those first.
+        ValueError: when `env` takes one of our names.
     """
+    taken = [name for name in env or () if _OURS.fullmatch(name)]
+    if taken:
+        message = (
+            f"env binds {', '.join(taken)}: names like v1 and cel_... belong to the compiled code; rename"
+        )
+        raise ValueError(message)
     code = compile(to_python(expression, scope), f"<guard {expression.text}>", "exec")
     body = next(each for each in code.co_consts if isinstance(each, CodeType))
     return FunctionType(body, {**_GLOBALS, **(env or {}), "__builtins__": {}}, "guard")
@@ -70,10 +78,11 @@ def to_python(expression: Expression, scope: Scope) -> ast.Module:
     return ast.fix_missing_locations(ast.Module([function], []))
 
 
+_OURS = re.compile(r"v[0-9]+|cel_.*")
 _BUILTINS = (abs, all, any, bool, dict, float, getattr, int, len, list, max, min, next, str, sum, tuple)
 """What the code of bindings may call; `getattr` among it, for that code is ours."""
 _GLOBALS: dict[str, Any] = {
     **{each.__name__: each for each in _BUILTINS},
-    **{f"_{name}": each for name, each in vars(runtime).items() if callable(each)},
-    **{f"_{each.__name__}": each for each in ORDERS.values()},
+    **{f"cel_{name}": each for name, each in vars(runtime).items() if callable(each)},
+    **{f"cel_{each.__name__}": each for each in ORDERS.values()},
 }

@@ -24,11 +24,11 @@ from journey_stream.journeys.guards.types import BOOL, DOUBLE, DYN, INT, Binding
 Keys = frozenset[str]
 _NONE: Keys = frozenset()
 _MACROS = {
-    "all": "_every",
-    "exists": "_some",
-    "exists_one": "_exactly_one",
-    "filter": "_kept",
-    "map": "_mapped",
+    "all": "cel_every",
+    "exists": "cel_some",
+    "exists_one": "cel_exactly_one",
+    "filter": "cel_kept",
+    "map": "cel_mapped",
 }
 
 
@@ -180,7 +180,7 @@ class Emitter:
             target = self.value(asked.target, known, variables)
             tests, operand = self._settled(target)
             if self._type(asked.target) == DYN:
-                present: ast.expr = call("_present", operand, constant(asked.field))
+                present: ast.expr = call("cel_present", operand, constant(asked.field))
                 return Code(present, target.after, tests, nullable=True)
             found, _ = select(operand, asked.field, self._type(asked.target))
             return Code(ast.Compare(found, [ast.IsNot()], [constant(None)]), target.after, tests)
@@ -200,7 +200,7 @@ class Emitter:
         code = self.value(node, known, variables)
         if self._type(node) == BOOL:
             return code
-        return Code(call("_truth", code.expr), code.after, nullable=True)
+        return Code(call("cel_truth", code.expr), code.after, nullable=True)
 
     def _logic(self, node: nodes.Logic, known: Known, variables: Variables) -> Code:
         """Write `&&` or `||`: an operand is reached only when those before did not decide."""
@@ -262,23 +262,23 @@ class Emitter:
         for argument in node.arguments:
             code = self.value(argument, known, variables)
             found = self._type(argument)
-            parts.append(call("_number", code.expr) if found == DYN else self._as(code, found, wanted))
+            parts.append(call("cel_number", code.expr) if found == DYN else self._as(code, found, wanted))
             nullable = nullable and (code.maybe or found == DYN)
             known = known.reading(code.after)
         result = parts[0]
         for part in parts[1:]:
-            result = call("_larger" if node.function == "max" else "_smaller", result, part)
+            result = call("cel_larger" if node.function == "max" else "cel_smaller", result, part)
         return Code(result, known, nullable=nullable)
 
     def _macro(self, node: nodes.Macro, known: Known, variables: Variables) -> Code:
         target = self.value(node.target, known, variables)
         if self._type(node.target) == DYN:
-            target = Code(call("_iterable", target.expr), target.after, nullable=True)
+            target = Code(call("cel_iterable", target.expr), target.after, nullable=True)
         tests, items = self._settled(target)
         # The lambda may run never or often: what it reads into locals stays inside.
         inside = known.reading(target.after).assuming(self._keys(node.target))
         if node.predicate is not None:
-            kept = call("_kept", items, self._lambda(node, node.predicate, inside, variables, truth=True))
+            kept = call("cel_kept", items, self._lambda(node, node.predicate, inside, variables, truth=True))
             name, held = self._named(kept)
             tests, items = (*tests, is_none(held)), load(name)
         body = self._lambda(node, node.body, inside, variables, truth=node.kind != "map")

@@ -30,8 +30,8 @@ Result: TypeAlias = tuple[ast.expr, bool]
 """Code, and whether it may be None."""
 
 _SCALARS = ("bool", "int", "double", "string")
-_DYNAMIC_TEXT = {"startsWith": "_starts", "endsWith": "_ends", "contains": "_has_part"}
-_ROUNDING = {"ceil": "_ceil", "floor": "_floor", "round": "_round_half_away"}
+_DYNAMIC_TEXT = {"startsWith": "cel_starts", "endsWith": "cel_ends", "contains": "cel_has_part"}
+_ROUNDING = {"ceil": "cel_ceil", "floor": "cel_floor", "round": "cel_round_half_away"}
 
 
 def compute(node: Node, operands: list[ast.expr], types: list[Type], result: Type) -> Result:
@@ -42,7 +42,7 @@ def compute(node: Node, operands: list[ast.expr], types: list[Type], result: Typ
         case nodes.Unary():
             if types[0] == DOUBLE:
                 return ast.UnaryOp(ast.USub(), operands[0]), False
-            return call("_negated", *operands), True
+            return call("cel_negated", *operands), True
         case nodes.Select(_, name):
             return select(operands[0], name, types[0])
         case nodes.Index():
@@ -99,18 +99,18 @@ def _binary(op: str, operands: list[ast.expr], types: list[Type], result: Type) 
         return _comparison(op, operands, types)
     left, right = operands
     if DYN in types:
-        return call("_computed", constant(op), left, right), True
+        return call("cel_computed", constant(op), left, right), True
     if result == STRING:
         return ast.BinOp(left, ast.Add(), right), False
     if result.name == "list":
-        return call("_joined", left, right), False
+        return call("cel_joined", left, right), False
     if result == INT:
         if op in ("/", "%"):
-            return call("_divide_ints" if op == "/" else "_remainder", left, right), True
-        return call("_whole", ast.BinOp(left, ARITHMETIC[op], right)), True
+            return call("cel_divide_ints" if op == "/" else "cel_remainder", left, right), True
+        return call("cel_whole", ast.BinOp(left, ARITHMETIC[op], right)), True
     left, right = _numbers_alike(operands, types)
     if op == "/" and not (isinstance(right, ast.Constant) and right.value != 0):
-        return call("_divide", left, right), True
+        return call("cel_divide", left, right), True
     return ast.BinOp(left, ARITHMETIC[op], right), False
 
 
@@ -120,10 +120,10 @@ def _comparison(op: str, operands: list[ast.expr], types: list[Type]) -> Result:
     if op in ORDERS:
         if plain:
             return compare(op, *_compared_alike(operands, types)), False
-        return call("_ordered", load(f"_{ORDERS[op].__name__}"), left, right), True
+        return call("cel_ordered", load(f"cel_{ORDERS[op].__name__}"), left, right), True
     if plain or STRING in types:
         return compare(op, *_compared_alike(operands, types)), False
-    equal = call("_same", left, right)
+    equal = call("cel_same", left, right)
     return (negate(equal) if op == "!=" else equal), False
 
 
@@ -131,11 +131,11 @@ def _contained(operands: list[ast.expr], types: list[Type]) -> Result:
     """Write `in`: a set where the list is constant, Python's `in` where the kinds are alike."""
     left, right = operands
     if types[1] == DYN:
-        return call("_contained", left, right), True
+        return call("cel_contained", left, right), True
     inside = types[1].of[0]
     alike = types[0] == inside == STRING or (types[0] in (INT, DOUBLE) and inside in (INT, DOUBLE))
     if not alike:
-        return call("_contained", left, right), False
+        return call("cel_contained", left, right), False
     if (
         isinstance(right, ast.List)
         and right.elts
@@ -151,7 +151,7 @@ def select(target: ast.expr, name: str, found: Type) -> Result:
         return attribute(target, name), True
     if found.name == "map":
         return call(attribute(target, "get"), constant(name)), True
-    return call("_chosen", target, constant(name)), True
+    return call("cel_chosen", target, constant(name)), True
 
 
 def _index(operands: list[ast.expr], types: list[Type]) -> Result:
@@ -159,8 +159,8 @@ def _index(operands: list[ast.expr], types: list[Type]) -> Result:
     if types[0].name == "map" and types[0].of[0] == types[1] != DYN:
         return call(attribute(target, "get"), key), True
     if types[0].name == "list" and types[1] == INT:
-        return call("_item_at", target, key), True
-    return call("_indexed", target, key), True
+        return call("cel_item_at", target, key), True
+    return call("cel_indexed", target, key), True
 
 
 def _map(operands: list[ast.expr], types: list[Type], result: Type) -> Result:
@@ -170,7 +170,7 @@ def _map(operands: list[ast.expr], types: list[Type], result: Type) -> Result:
     if all(isinstance(key, ast.Constant) for key in keys):
         return ast.Dict(list(keys), values), False
     entries = [ast.Tuple([*pair], ast.Load()) for pair in zip(keys, values, strict=True)]
-    return call("_mapping", *entries), True
+    return call("cel_mapping", *entries), True
 
 
 def _text_method(function: str, operands: list[ast.expr], types: list[Type]) -> Result:
@@ -182,7 +182,7 @@ def _text_method(function: str, operands: list[ast.expr], types: list[Type]) -> 
 
 
 def _size(function: str, operands: list[ast.expr], types: list[Type]) -> Result:
-    return (call("_sized", *operands), True) if DYN in types else (call("len", *operands), False)
+    return (call("cel_sized", *operands), True) if DYN in types else (call("len", *operands), False)
 
 
 def _conversion(function: str, operands: list[ast.expr], types: list[Type]) -> Result:
@@ -191,16 +191,16 @@ def _conversion(function: str, operands: list[ast.expr], types: list[Type]) -> R
         return operands[0], False
     if function == "double" and found == INT:
         return as_type(operands[0], INT, DOUBLE), False
-    return call(f"_to_{function}", *operands), found == DYN or function != "string"
+    return call(f"cel_to_{function}", *operands), found == DYN or function != "string"
 
 
 def _abs(function: str, operands: list[ast.expr], types: list[Type]) -> Result:
-    return (call("abs", *operands), False) if types[0] == DOUBLE else (call("_distance", *operands), True)
+    return (call("abs", *operands), False) if types[0] == DOUBLE else (call("cel_distance", *operands), True)
 
 
 def _rounded(function: str, operands: list[ast.expr], types: list[Type]) -> Result:
     if DYN in types:
-        return call("_rounded", load(_ROUNDING[function]), *operands), True
+        return call("cel_rounded", load(_ROUNDING[function]), *operands), True
     return call(_ROUNDING[function], as_type(operands[0], types[0], DOUBLE)), False
 
 

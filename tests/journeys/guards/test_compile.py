@@ -94,6 +94,12 @@ def evaluate(expression: str, event: Any = None, at: int = 0, /, **state: Any) -
         "traits.a.b",
         "max(satisfied, rhythm)",
         "categories.map(x, satisfied)[0]",
+        "has(satisfied) ? 1.0 : satisfied + 1",
+        "!has(satisfied) ? satisfied + 1 : 1.0",
+        "has(satisfied) || satisfied > 1",
+        "!has(satisfied) && satisfied > 1",
+        "(has(satisfied) || flag) && satisfied > 1",
+        "!(!has(satisfied) && !flag) && satisfied > 1",
         "null",
     ],
 )
@@ -270,7 +276,7 @@ def test_an_expression_with_problems_is_not_compiled() -> None:
         ),
         ("orders > 1 && orders < 5", "(v1 := c.orders) > 1 and v1 < 5"),
         ('text in ["a", "b"]', "None if (v1 := c.text) is None else v1 in {'a', 'b'}"),
-        ("max(silence, 4 * rhythm)", "_larger(100.0, None if (v1 := c.rhythm) is None else 4.0 * v1)"),
+        ("max(silence, 4 * rhythm)", "cel_larger(100.0, None if (v1 := c.rhythm) is None else 4.0 * v1)"),
         ("event.total > silence", "None if (v1 := e.total) is None else v1 > 100.0"),
         ('text.startsWith("a") || flag', None),
     ],
@@ -314,7 +320,7 @@ HOSTILE: list[str] = [
     'eval("1")',
     'open("/etc/passwd")',
     'getattr(text, "upper")',
-    "_chosen",
+    "cel_chosen",
     "c",
     "e.total",
     "v1",
@@ -359,3 +365,15 @@ def test_the_deepest_and_the_longest_expressions_still_compile() -> None:
 
     assert evaluate(deep) is True
     assert evaluate(long, satisfied=2.0) is True
+
+
+@pytest.mark.parametrize("name", ["v1", "cel_larger"])
+def test_the_environment_cannot_take_the_place_of_our_own_names(name: str) -> None:
+    with pytest.raises(ValueError, match=f"env binds {name}"):
+        compile_expr(parse("orders > 1"), SCOPE, {name: len})
+
+
+def test_names_of_the_environment_that_look_like_helpers_hurt_nobody() -> None:
+    guard = compile_expr(parse("max(traits, 2)"), SCOPE, {"_number": lambda value: 1 / 0, "_larger": None})
+
+    assert 3 == guard(SimpleNamespace(traits=3), None, 0)
