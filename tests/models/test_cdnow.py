@@ -73,7 +73,4 @@ def test_core_customers_are_those_whose_fourth_order_came_in_time(replayed: Repl
 
 def is_core(moments: list[str]) -> bool:
     at = [int(datetime.fromisoformat(moment).timestamp() * SECOND) for moment in moments]
-    for number in range(3, len(at)):
-        if at[number] - at[number - 1] <= 180 * DAY:
-            return True
-    return False
+    return any(at[number] - at[number - 1] <= 180 * DAY for number in range(3, len(at)))
