@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
+
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from journey_stream.engine.program import compile_program
 from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.journeys import load
 from journey_stream.journeys.grammar import SHAPES
@@ -103,3 +106,17 @@ def test_the_largest_text_that_is_read_gives_findings_soon() -> None:
     loaded = load([("x", "a: [" + "{b: c}, " * (MAX_CHARACTERS // 8 - 2) + "]")], BUILT_IN)
 
     assert ["too-large"] == [finding.rule for finding in loaded.findings]
+
+
+_TOKEN = re.compile(r"[A-Za-z_][\w./\[\]-]*|\d+\w*|\S")
+
+
+@SETTINGS
+@given(st.data())
+def test_what_is_accepted_the_engine_compiles(data: st.DataObject) -> None:
+    tokens = list(_TOKEN.finditer(WHOLE))
+    taken = data.draw(st.sampled_from(tokens))
+    put = data.draw(st.sampled_from(tokens)).group()
+    text = WHOLE[: taken.start()] + put + WHOLE[taken.end() :]
+
+    compile_program(load([("x", text)], BUILT_IN).journeys, BUILT_IN)
