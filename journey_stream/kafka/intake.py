@@ -49,7 +49,7 @@ class Intake:
         self._header = hop.packer(self.source)
 
     def take(self, records: Iterable[Any], rows: dict[int, list[Row]], highest: int | None) -> int | None:
-        """Add the hop records of source records to `rows`, by keyed partition; gives the highest event time."""
+        """Add the hop records of source records to `rows`, by keyed partition; gives the highest time."""
         decode, header, partitioner = self._decode, self._header, self._partitioner
         read = dead = filtered = 0
         for record in records:

@@ -1,0 +1,137 @@
+"""The seam to Faust and aiokafka: fails loudly, and says where, when the internals that the worker uses move.
+
+Each of these is overridden or called by `kafka.transport`, `kafka.checkpoint`, `kafka.changelog` or `kafka.app`.
+When one fails after an upgrade, read the named module again before pinning the new version (ADR 0001).
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import aiokafka
+import faust
+import pytest
+from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.group_coordinator import GroupCoordinator
+from aiokafka.consumer.subscription_state import TopicPartitionState
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.producer.message_accumulator import BatchBuilder
+from faust.app.base import App
+from faust.tables.recovery import Recovery
+from faust.transport import consumer as faust_consumer
+from faust.transport.drivers import aiokafka as driver
+from faust.types.tuples import ConsumerMessage
+
+from journey_stream.kafka import transport
+
+
+def arguments(function: Callable[..., Any]) -> list[str]:
+    return list(inspect.signature(function).parameters)
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (faust_consumer.Consumer._drain_messages, ["self", "fetcher"]),
+        (faust_consumer.Consumer.getmany, ["self", "timeout"]),
+        (faust_consumer.Consumer._get_active_partitions, ["self"]),
+        (faust_consumer.Consumer.perform_seek, ["self"]),
+        (faust_consumer.Consumer.on_partitions_revoked, ["self", "revoked"]),
+        (faust_consumer.Consumer.ack, ["self", "message"]),
+        (faust_consumer.Consumer.commit, ["self", "topics", "start_new_transaction"]),
+        (faust_consumer.Consumer.wait_empty, ["self"]),
+        (faust_consumer.Consumer.verify_all_partitions_active, ["self"]),
+        (driver.Consumer._new_consumer_thread, ["self"]),
+        (driver.AIOKafkaConsumerThread._create_worker_consumer, ["self", "transport"]),
+        (driver.AIOKafkaConsumerThread._ensure_consumer, ["self"]),
+        (driver.AIOKafkaConsumerThread.__post_init__, ["self"]),
+        (driver.ensure_aiokafka_TP, ["tp"]),
+        (App.on_stop, ["self"]),
+        (App._create_directories, ["self"]),
+        (faust.Worker._schedule_shutdown, ["self", "signal"]),
+        (Fetcher.fetched_records, ["self", "partitions", "timeout", "max_records"]),
+        (GroupCoordinator.fetch_committed_offsets, ["self", "partitions"]),
+        (AbstractPartitionAssignor.assign, ["cluster", "members"]),
+        (AbstractPartitionAssignor.metadata, ["topics"]),
+        (AbstractPartitionAssignor.on_assignment, ["assignment"]),
+        (
+            BatchBuilder.__init__,
+            [
+                "self",
+                "batch_size",
+                "compression_type",
+                "is_transactional",
+                "key_serializer",
+                "value_serializer",
+            ],
+        ),
+        (BatchBuilder.append, ["self", "timestamp", "key", "value", "headers"]),
+        (aiokafka.AIOKafkaProducer.send_batch, ["self", "batch", "topic", "partition"]),
+        (aiokafka.AIOKafkaProducer.send_offsets_to_transaction, ["self", "offsets", "group_id"]),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_a_function_of_the_seam_is_called_as_we_call_it(
+    function: Callable[..., Any], expected: list[str]
+) -> None:
+    assert expected == arguments(function)
+
+
+def test_a_batch_message_is_built_as_faust_builds_its_own() -> None:
+    expected = (
+        "self topic partition offset timestamp timestamp_type headers key value checksum serialized_key_size "
+        "serialized_value_size tp time_in time_out time_total generation_id"
+    ).split()
+    assert expected == [a for a in arguments(ConsumerMessage.__init__) if a != "stream_meta"]
+
+
+def test_transport_classes_are_still_chosen_by_class_attributes() -> None:
+    assert issubclass(driver.Transport.Consumer, driver.Consumer)  # type: ignore[arg-type]
+    assert transport.BatchConsumer is transport.BatchTransport.Consumer
+    assert transport.IdleProducer is transport.BatchTransport.Producer
+
+
+@pytest.mark.parametrize(
+    ("where", "what"),
+    [
+        # The read offset is looked up through these two, which `_NoReadOffsets` answers.
+        (faust_consumer.Consumer._drain_messages, "get_read_offset = self._read_offset.__getitem__"),
+        (faust_consumer.Consumer._drain_messages, "set_read_offset = self._read_offset.__setitem__"),
+        (faust_consumer.Consumer._drain_messages, "getmany = self.getmany"),
+        # A suspended flow drops a message: only a rebalance may suspend, and it sets all positions anew.
+        (faust_consumer.Consumer._drain_messages, "callback(message), self.suspend_flow.wait()"),
+        (Recovery._resume_streams, "consumer.perform_seek()"),
+        (Recovery._restart_recovery, "if not self.tables"),
+        (App._stop_consumer, "consumer.stop_flow()"),
+        (App._on_partitions_revoked, "consumer.stop_flow"),
+    ],
+    ids=lambda value: getattr(value, "__qualname__", ""),
+)
+def test_faust_still_goes_the_way_we_rely_on(where: Any, what: str) -> None:
+    source = inspect.getsource(getattr(where, "fun", where))
+    assert what in source
+
+
+def test_only_a_rebalance_or_the_end_suspends_the_flow() -> None:
+    callers = [
+        name
+        for name, member in inspect.getmembers(App, inspect.isfunction)
+        if "stop_flow" in inspect.getsource(member)
+    ]
+    # `start_client` is of Faust's client mode, which a worker never is in.
+    assert ["_on_partitions_revoked", "_stop_consumer", "start_client"] == sorted(callers)
+
+
+def test_positions_are_kept_where_we_look() -> None:
+    for name in ("position", "has_valid_position"):
+        assert hasattr(TopicPartitionState, name)
+
+
+def test_aiokafka_seeks_and_fetches_without_waiting_between() -> None:
+    """Epochs are right because between `fetched_records` handing out and our return nothing else runs."""
+    source = inspect.getsource(transport.BatchThread.fetch_batches)
+    tail = source[source.index("# No await from here") :]
+    assert "await " not in tail.removeprefix("# No await from here")
+    assert not inspect.iscoroutinefunction(aiokafka.AIOKafkaConsumer.seek)
