@@ -8,7 +8,7 @@ The way: the envelope is read first with its properties left raw, then the prope
 type; what follows from them (`derive`) is added. Only when that fails is the value looked at again, slowly,
 to say why (`refuse`): each reason has one meaning, in a fixed order of checks, whatever else is wrong.
 
-- `not_json`: no value at all (a null record), not UTF-8, not JSON, or nested too deeply to be read.
+- `not_json`: no value at all (a null record), not UTF-8, not JSON, or nested deeper than 256.
 - `missing_field`: `event_id`, `type` or `occurred_at` is absent, null or empty; so is what a declared type
   requires.
 - `wrong_type`: a field is not of its type, an id is longer than 512 characters, a score is outside its scale,
@@ -34,7 +34,14 @@ import msgspec
 from journey_stream.events.derive import Derived, Money, Scores, actor_of, convert, derived_events, scorer
 from journey_stream.events.envelope import Envelope
 from journey_stream.events.fields import dec_hook, tame
-from journey_stream.events.refuse import UNREADABLE, explain, refuse_properties
+from journey_stream.events.refuse import (
+    ALWAYS_SHALLOW,
+    MAX_NESTING,
+    UNREADABLE,
+    explain,
+    refuse_properties,
+    too_deep,
+)
 from journey_stream.events.vocabulary import EventType, Vocabulary, attribute_name, snake_case
 from journey_stream.values import MINUTE, NEVER, Actor, Event, Rejection, rfc3339
 
@@ -130,6 +137,8 @@ class Decoder:
             return Rejection("not_json", "expected a JSON object, but the record has no value (null)")
         if len(value) > self._max_bytes:
             return Rejection("too_large", f"{len(value)} bytes; at most {self._max_bytes} are read")
+        if len(value) > ALWAYS_SHALLOW and too_deep(value):
+            return Rejection("not_json", f"nested deeper than {MAX_NESTING}: not read")
         try:
             if not value.isascii():
                 value.decode()

@@ -7,6 +7,7 @@ outside in (JSON, event_id, type, occurred_at, ids, context, properties), the fi
 from __future__ import annotations
 
 import datetime as dt
+import re
 
 import msgspec
 
@@ -19,7 +20,31 @@ from journey_stream.values import Rejection
 UNREADABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, OverflowError)
 """All that reading foreign bytes can raise."""
 
+MAX_NESTING = 256
+"""Arrays and objects in each other. How much deeper the reader gets depends on who calls it: worker and
+replay would disagree."""
+ALWAYS_SHALLOW = 2 * MAX_NESTING
+"""Bytes that cannot hold deeper nesting: each level opens and closes."""
+
 _MAX_DETAIL = 500
+_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
+"""Texts and brackets; a text that never ends runs to the end, so that each byte is looked at once."""
+
+
+def too_deep(value: bytes) -> bool:
+    """Tell whether a value is nested deeper than `MAX_NESTING`, without reading it."""
+    if value.count(b"[") + value.count(b"{") <= MAX_NESTING:
+        return False
+    depth = 0
+    for token in _TOKENS.finditer(value):
+        first = value[token.start()]
+        if first in b"[{":
+            depth += 1
+            if depth > MAX_NESTING:
+                return True
+        elif first in b"]}":
+            depth -= 1
+    return False
 
 
 def explain(value: bytes, vocabulary: Vocabulary) -> Rejection:

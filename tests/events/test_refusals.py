@@ -19,6 +19,20 @@ UNHURRIED = settings(max_examples=200, deadline=None, suppress_health_check=[Hea
 DEEP = b'{"event_id":"e","extra":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
 
 
+def nested(depth: int, filler: str = "") -> bytes:
+    """A good event with something nested in a key that nobody reads; the event itself is one level."""
+    return wire(filler=filler)[:-1] + b', "extra": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+@pytest.mark.parametrize("filler", ["", "[{" * 300, '\\"[' * 300])
+def test_nesting_has_one_limit_whatever_calls_the_decoder(filler: str) -> None:
+    def deep_in_the_stack(frames: int) -> Rejection | Event | Filtered:
+        return deep_in_the_stack(frames - 1) if frames else DECODER.decode(nested(256, filler))
+
+    assert isinstance(deep_in_the_stack(300), Event)
+    assert "not_json" == refusal(nested(257, filler)).reason
+
+
 @pytest.mark.parametrize(
     ("value", "detail"),
     [
@@ -30,7 +44,8 @@ DEEP = b'{"event_id":"e","extra":' + b"[" * 100_000 + b"]" * 100_000 + b"}"
         (wire()[:-1] + b', "extra": "\xff"}', "UTF-8"),
         (wire(extra=1).replace(b'"e-1"', b'"\\udc00"'), "surrogate"),
         (wire()[:-1] + b', "extra": NaN}', "malformed"),
-        (DEEP, "nested too deeply"),
+        (DEEP, "nested deeper than 256"),
+        (nested(257), "nested deeper than 256"),
     ],
 )
 def test_not_json(value: bytes | None, detail: str) -> None:
