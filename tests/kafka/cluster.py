@@ -38,10 +38,14 @@ async def send(settings: Settings, rows: Iterable[Row]) -> None:
     )
     await producer.start()
     try:
-        sent = [
-            await producer.send(topic, value, key, partition=partition, headers=list(headers))
-            for topic, partition, key, value, headers in rows
-        ]
+        sent = []
+        for topic, partition, key, value, headers in rows:
+            if key is None and value is None:  # which `send` refuses, though brokers take it
+                batch = producer.create_batch()
+                batch.append(timestamp=None, key=None, value=None, headers=list(headers))
+                sent.append(await producer.send_batch(batch, topic, partition=partition))
+                continue
+            sent.append(await producer.send(topic, value, key, partition=partition, headers=list(headers)))
         for each in sent:
             await each
     finally:
