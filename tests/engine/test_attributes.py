@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from engine.stories import BEGIN, Story, journey, recorded
 
+from engine.stories import BEGIN, Story, journey, recorded
 from journey_stream.values import DAY, HOUR, MINUTE, SECOND
 
 Events = list[tuple[str, int, dict[str, Any]]]
