@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+from itertools import accumulate
 
 import msgspec
 
@@ -27,24 +28,18 @@ ALWAYS_SHALLOW = 2 * MAX_NESTING
 """Bytes that cannot hold deeper nesting: each level opens and closes."""
 
 _MAX_DETAIL = 500
-_TOKENS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[\]{}]', re.DOTALL)
-"""Texts and brackets; a text that never ends runs to the end, so that each byte is looked at once."""
+_TEXTS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?', re.DOTALL)
+"""A text that never ends runs to the end, so that each byte is looked at once."""
+_STEPS = [1 if byte in b"[{" else -1 for byte in range(256)]
+_NO_BRACKETS = bytes(byte for byte in range(256) if byte not in b"[]{}")
 
 
 def too_deep(value: bytes) -> bool:
     """Tell whether a value is nested deeper than `MAX_NESTING`, without reading it."""
     if value.count(b"[") + value.count(b"{") <= MAX_NESTING:
         return False
-    depth = 0
-    for token in _TOKENS.finditer(value):
-        first = value[token.start()]
-        if first in b"[{":
-            depth += 1
-            if depth > MAX_NESTING:
-                return True
-        elif first in b"]}":
-            depth -= 1
-    return False
+    brackets = _TEXTS.sub(b"", value).translate(None, _NO_BRACKETS)
+    return max(accumulate(map(_STEPS.__getitem__, brackets)), default=0) > MAX_NESTING
 
 
 def explain(value: bytes, vocabulary: Vocabulary) -> Rejection:
