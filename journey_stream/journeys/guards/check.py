@@ -215,7 +215,7 @@ class Checker:
                 ordered = (
                     (left.numeric and right.numeric)
                     or {left, right} <= {STRING, DYN}
-                    or left == right == BOOL
+                    or {left, right} <= {BOOL, DYN}
                 )
                 if not ordered:
                     self.wrong(node, f"{left} {op} {right} has no order", conversion(left, right))

@@ -77,7 +77,7 @@ def test_a_guard_gives_what_googles_evaluator_gives(case: Case) -> None:
     assert alike(ours(case, TYPED), expected), (case, ours(case, TYPED), expected)
 
 
-@thorough
+@settings(thorough, max_examples=150)
 @given(cases(promote=False))
 def test_a_guard_over_values_of_unknown_kind_gives_the_same(case: Case) -> None:
     expected = googles(case)
@@ -116,7 +116,7 @@ def plain(value: Any) -> Any:
     return bool(value) if isinstance(value, celpy.celtypes.BoolType) else int(value)
 
 
-@settings(thorough, derandomize=True)
+@settings(thorough, max_examples=150, derandomize=True)
 @given(cases(kinds=(BOOL, BOOL, INT)))
 def test_a_guard_gives_what_celpy_gives(case: Case) -> None:
     assume(not any(word in case.cel for word in BEYOND_CELPY))
