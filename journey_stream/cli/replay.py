@@ -50,9 +50,8 @@ def command(settings: Settings, events: tuple[str, ...], strict: bool) -> int:
     reasons = Counter(refused.reason for refused in replayed.rejections)
     for reason, number in sorted(reasons.items()):
         first = next(each for each in replayed.rejections if each.reason == reason)
-        note(
-            f"{number} unusable ({reason}), the first: {sources[first.source].place(first.line)}: {first.detail}"
-        )
+        place = sources[first.source].place(first.line)
+        note(f"{number} unusable ({reason}), the first: {place}: {first.detail}")
     return 1 if strict and reasons else 0
 
 
