@@ -8,6 +8,11 @@ _TIME: dict[str, object] = {
     "description": "day 3, day 3 10:30, +2h (after the event before), or a time as RFC 3339",
     "type": "string",
 }
+_VARIABLE: dict[str, object] = {
+    "description": "The value that each of `cases` gives.",
+    "type": "string",
+    "pattern": r"^\$[a-z_][a-z0-9_]*$",
+}
 _FILE_DOCS = {
     "start": "The time that `day 0` begins; 2026-01-01T00:00:00Z if left out.",
     "quiet": "Signals that the tests leave out unless they name them.",
@@ -45,10 +50,10 @@ def journey_test_schema() -> dict[str, object]:
             ]
         },
         "when": _TIME,
-        "then": {"anyOf": [_records("transition"), per_customer]},
-        "signals": {"anyOf": [_records("signal"), per_customer]},
+        "then": {"anyOf": [_records("transition"), per_customer, _VARIABLE]},
+        "signals": {"anyOf": [_records("signal"), per_customer, _VARIABLE]},
         "stage": {"anyOf": [{"type": "string"}, per_customer]},
-        "attributes": {"type": "object"},
+        "attributes": {"anyOf": [{"type": "object"}, _VARIABLE]},
         "parameters": {"type": "object"},
         "cases": {"type": "array", "minItems": 1, "items": {"type": "object"}},
     }

@@ -1,6 +1,7 @@
 """The test kit: what it reads, and that a wrong expectation fails where it stands."""
 
 import json
+from importlib import resources
 
 import jsonschema
 import pytest
@@ -8,7 +9,7 @@ import yaml
 
 from journey_stream.errors import JourneyDefinitionError
 from journey_stream.events.vocabulary import BUILT_IN
-from journey_stream.journeys import load
+from journey_stream.journeys import load, shipped_names
 from journey_stream.testing import (
     Outcome,
     StoryError,
@@ -321,3 +322,11 @@ def test_the_schema_takes_what_the_reader_takes():
     assert validate.is_valid(yaml.safe_load(STORY))
     assert not validate.is_valid({"tests": [{"name": "x", "gvien": ""}]})
     assert not validate.is_valid({"tests": [{"name": "x", "then": [{"from": "a"}]}]})
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_the_schema_takes_the_shipped_test_files(name: str):
+    text = (resources.files("journey_stream.journeys") / "shipped" / f"{name}_test.yaml").read_text("utf-8")
+    validator = jsonschema.Draft202012Validator(journey_test_schema())
+
+    assert [error.message for error in validator.iter_errors(yaml.safe_load(text))] == []
