@@ -34,7 +34,7 @@ from journey_stream.broker.embedded import free_port
 from journey_stream.deployment import assemble
 from journey_stream.kafka.hop import Partitioner
 from journey_stream.replay import replay
-from journey_stream.settings import SHIPPED_JOURNEYS, Fetch, Settings, TopicNames, Web
+from journey_stream.settings import Fetch, Settings, TopicNames, Web
 from journey_stream.shop.feed import feed
 from journey_stream.shop.records import ShopOptions, ShopRecord
 from journey_stream.shop.simulate import simulate
@@ -96,7 +96,7 @@ async def measure(
         until=until,
         fetch=Fetch(records=5_000),
     )
-    command("topics", *flags(settings, "bench"))
+    command("topics", "--create", *flags(settings, "bench"))
     names = TopicNames.of(settings)
     topics = dict(zip(settings.sources, names.sources, strict=True))
     await feed(records, topics, {"bootstrap_servers": kafka.bootstrap})
@@ -151,7 +151,7 @@ def oracle(settings: Settings, records: list[ShopRecord], until: int) -> set[str
     sources: dict[str, list[bytes]] = defaultdict(list)
     for record in records:
         sources[record.source].append(record.value or b"")
-    outcome = replay(deployment.program, list(sources.values()), deployment.decoder, until=until)
+    outcome = replay(deployment.program, list(sources.values()), deployment.decoder, settings.allowed_lateness, until)
     return {identity(r) for r in outcome.records}
 
 
@@ -213,7 +213,6 @@ async def run_worker(settings: Settings, events: int, expected: set[str], turn: 
             sys.executable, "-m", "journey_stream", "worker", *flags(settings, application, port), "--clock", "event",
             "--until", rfc3339(settings.until or 0), "--exit-when-done",
         ],
-        env=environment_of(settings, port),
         stdout=subprocess.DEVNULL,
     )  # fmt: skip
     try:
@@ -257,7 +256,7 @@ def at(samples: list[tuple[int, float, float]], wanted: float) -> tuple[float, f
     return before[1], before[2]
 
 
-_APPLIED = re.compile(r'journey_stream_events_total\{outcome="(applied|duplicate|unknown_person)".*\} (\S+)')
+_APPLIED = re.compile(r'journey_stream_engine_outcomes_total\{outcome="(?:applied|duplicate|unknown_person)"\} (\S+)')
 
 
 def read_progress(port: int, pid: int) -> tuple[int, float, float] | None:
@@ -268,7 +267,7 @@ def read_progress(port: int, pid: int) -> tuple[int, float, float] | None:
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except OSError:
         return None
-    done = int(sum(float(m[2]) for m in _APPLIED.finditer(text)))
+    done = int(sum(float(m[1]) for m in _APPLIED.finditer(text)))
     return done, time.perf_counter(), (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
@@ -308,21 +307,16 @@ async def read_all(bootstrap: str, topic: str) -> Any:
 
 def flags(settings: Settings, application: str, port: int = 0) -> list[str]:
     """The options that every verb takes."""
-    return ["--bootstrap-servers", settings.bootstrap_servers, "--application-id", application,
-            "--topic-prefix", settings.topic_prefix]  # fmt: skip
-
-
-def environment_of(settings: Settings, port: int) -> dict[str, str]:
-    """What has no flag."""
-    return {
-        **os.environ,
-        "JOURNEY_STREAM_PARTITIONS": str(settings.partitions),
-        "JOURNEY_STREAM_SOURCE_PARTITIONS": str(settings.source_partitions),
-        "JOURNEY_STREAM_WEB__PORT": str(port),
-        "JOURNEY_STREAM_IDLE_AFTER": "1s",
-        "JOURNEY_STREAM_LOG_LEVEL": "warning",
-        "JOURNEY_STREAM_JOURNEYS": json.dumps(list(SHIPPED_JOURNEYS)),
+    own = {
+        "partitions": settings.partitions,
+        "source_partitions": settings.source_partitions,
+        "web.port": port,
+        "idle_after": "1s",
+        "log_level": "warning",
     }
+    words = ["--bootstrap-servers", settings.bootstrap_servers, "--application-id", application]
+    words += ["--topic-prefix", settings.topic_prefix]
+    return words + [word for key, value in own.items() for word in ("--set", f"{key}={value}")]
 
 
 def command(verb: str, *words: str) -> None:
