@@ -25,7 +25,7 @@ from journey_stream.engine.stages import Record, tombstones, with_stages
 from journey_stream.engine.state import Customer, decode, due_of, encode, fingerprint_of
 from journey_stream.engine.step import apply_event
 from journey_stream.engine.tables import Run
-from journey_stream.engine.timers import FORGET, Due, earliest, fire
+from journey_stream.engine.timers import FORGET, Due, earliest, fire, forgotten_at
 from journey_stream.errors import EngineError, StateError
 from journey_stream.values import NEVER, Event, rfc3339
 
@@ -155,7 +155,7 @@ class Partition:
         c = self._hot.get(person) or self._wake(person)
         mark = fingerprint(event.event_id)
         if c is not None:
-            if c.seen and has_seen(c, mark):
+            if c.seen and has_seen(c, mark) and forgotten_at(self.program, c) >= event.at:
                 self._counts["duplicate"] += 1
                 return
             if c.due < event.at:

@@ -42,10 +42,14 @@ def earliest(program: Program, c: Customer) -> Due:
                 due = at if at > floor else floor
                 if due < when or (due == when and (k < first or (k == first and name < (identity or "")))):
                     when, first, identity = due, k, name
+    forget = forgotten_at(program, c)
+    return (when, first, identity) if when <= forget else (forget, FORGET, None)
+
+
+def forgotten_at(program: Program, c: Customer) -> int:
+    """When the person is forgotten if nothing comes from them; NEVER if they are not."""
     forget = program.forget_known if c.known else program.forget_anonymous
-    if forget is not None and c.active + forget < when:
-        return (c.active + forget, FORGET, None)
-    return (when, first, identity)
+    return NEVER if forget is None else c.active + forget
 
 
 def fire(program: Program, c: Customer, due: Due, run: Run) -> None:
