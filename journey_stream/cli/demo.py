@@ -10,20 +10,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import json
 import logging
+import re
 import signal
 import subprocess
 import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+import msgspec
 
 from journey_stream.cli import example
 from journey_stream.cli.common import note
@@ -34,11 +37,12 @@ from journey_stream.values import DAY, rfc3339
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from journey_stream.shop import ShopOptions
+    from journey_stream.shop import ShopOptions, ShopRecord
     from journey_stream.shop.live import LiveView
 
 SHARE = click.FloatRange(0, 1)
 REASON = "journey_stream_reason"
+MODELS_DRAWN = 4
 QUIET_SECONDS = 120
 """A worker that publishes nothing and does not end for so long is stuck."""
 
@@ -71,6 +75,9 @@ QUIET_SECONDS = 120
     help="Only write the events here, for `replay`.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print numbers as JSON instead of the summary.")
+@click.option(
+    "--svg", type=click.Path(path_type=Path, dir_okay=False), help="Also keep four models as a picture."
+)
 def command(
     days: int,
     customers: int,
@@ -82,6 +89,7 @@ def command(
     person: str | None,
     files: Path | None,
     as_json: bool,
+    svg: Path | None,
 ) -> None:
     """Show it all on this machine: a real Kafka, a simulated shop, journeys as they happen.
 
@@ -104,7 +112,7 @@ def command(
     if files is not None:
         _write(options, files)
     else:
-        _Demo(options, person, as_json=as_json).run()
+        _Demo(options, person, as_json=as_json, svg=svg).run()
 
 
 def _write(options: ShopOptions, folder: Path) -> None:
@@ -126,13 +134,13 @@ def _write(options: ShopOptions, folder: Path) -> None:
 class _Demo:
     """One run of the demo."""
 
-    def __init__(self, options: ShopOptions, person: str | None, *, as_json: bool) -> None:
+    def __init__(self, options: ShopOptions, person: str | None, *, as_json: bool, svg: Path | None) -> None:
         try:
             from rich.console import Console
         except ImportError:
             msg = "the demo needs `rich`, which is not installed: pip install 'journey-stream[demo]'"
             raise BrokerError(msg) from None
-        self.options, self.person, self.as_json = options, person, as_json
+        self.options, self.person, self.as_json, self.svg = options, person, as_json, svg
         stream = sys.stderr if as_json else sys.stdout
         # In a file or a pipe there is no width to keep to: wide enough that no name is cut.
         self.console: Console = Console(file=stream, width=None if stream.isatty() else 140)
@@ -187,9 +195,8 @@ class _Demo:
         names = TopicNames.of(settings)
         topics = dict(zip(settings.sources, names.sources, strict=True))
         with LiveView(self.console) as view:
-            self.sent = await feed(
-                simulate(self.options), topics, client_options(settings), on_progress=view.progress
-            )
+            records = _sendable(simulate(self.options))
+            self.sent = await feed(records, topics, client_options(settings), on_progress=view.progress)
             total = sum(self.sent.values())
             view.progress(total, total)
             worker = _start_worker(settings, folder, stack)
@@ -249,6 +256,8 @@ class _Demo:
 
         journeys = load(journey_texts(settings.journeys), vocabulary_of(settings)).journeys
         stages = {journey.id: tuple(journey.stages) for journey in journeys}
+        if self.svg is not None:
+            self._draw(self.svg, list(stages.items())[:MODELS_DRAWN])
         print_summary(
             self.console,
             self.records,
@@ -263,8 +272,32 @@ class _Demo:
             highlight=False,
         )
 
+    def _draw(self, path: Path, stages: list[tuple[str, tuple[str, ...]]]) -> None:
+        """Keep the first models as a picture that needs nothing from elsewhere."""
+        from rich._export_format import CONSOLE_SVG_FORMAT
+        from rich.console import Console
+
+        from journey_stream import measures
+        from journey_stream.shop.summary import model_table, unwrap
+
+        histories = measures.read(unwrap(self.records))
+        console = Console(record=True, width=108, file=io.StringIO())
+        for name, order in stages:
+            console.print(model_table(histories[name], "EUR", order))
+        own_font = re.sub(r"@font-face \{\{.*?\}\}", "", CONSOLE_SVG_FORMAT, flags=re.DOTALL)
+        console.save_svg(str(path), title="journey-stream demo", code_format=own_font)
+
     def _say(self, text: str) -> None:
         self.console.print(text, style="dim", highlight=False)
+
+
+def _sendable(records: Iterable[ShopRecord]) -> Iterator[ShopRecord]:
+    """Give an empty key to records that have neither key nor value: Kafka takes them, aiokafka does not."""
+    for record in records:
+        if record.key is None and record.value is None:
+            yield msgspec.structs.replace(record, key=b"")
+        else:
+            yield record
 
 
 def _entered(records: list[dict[str, Any]]) -> dict[str, dict[str, int]]:
