@@ -22,6 +22,7 @@ DEAD_HEADER = "journey-stream-dead"
 """Name of the second header of a dead record: `reason` NUL `detail`."""
 
 EVENT, DEAD, MARKER = 1, 2, 3
+_KINDS = (EVENT, DEAD)
 _FORMAT = 1
 _HEAD = struct.Struct(">BBqq")
 _SOURCE = struct.Struct(">i")
@@ -32,18 +33,6 @@ MARKER_BYTES = bytes((MARKER, _FORMAT))
 
 class HopFormatError(Exception):
     """A record of the keyed topic that no intake of ours wrote."""
-
-
-class Coordinates(msgspec.Struct, frozen=True, gc=False):
-    """Where a hop record came from."""
-
-    kind: int
-    sub_offset: int
-    """Source offset times two, plus one for an event that intake derived from the record."""
-    broker_at: int
-    """Broker time of the source record, microseconds."""
-    source: bytes
-    """Packed (partition, topic): the identity of the source partition, cheap as a dictionary key."""
 
 
 class Progress(msgspec.Struct, array_like=True, gc=False):
@@ -84,13 +73,17 @@ def packer(source: bytes) -> Callable[[int, int, int], bytes]:
     return header
 
 
-def unpack(header: bytes) -> Coordinates:
+def unpack(header: bytes) -> tuple[int, int, int, bytes]:
     """Unpack the header of an event or dead record.
+
+    Returns:
+        Kind; source offset times two, plus one for an event that intake derived; broker time of the source
+        record in microseconds; the packed source partition.
 
     Raises:
         HopFormatError: the bytes are not a header of a format that this program reads.
     """
-    if len(header) <= _HEAD.size + _SOURCE.size or header[1] != _FORMAT or header[0] not in (EVENT, DEAD):
+    if len(header) <= _HEAD.size + _SOURCE.size or header[1] != _FORMAT or header[0] not in _KINDS:
         msg = (
             f"hop header: expected kind 1 or 2 in format {_FORMAT}, came {header[:2].hex() or 'nothing'} "
             f"({len(header)} bytes); something else writes to the keyed topic, or a newer version did: "
@@ -98,7 +91,7 @@ def unpack(header: bytes) -> Coordinates:
         )
         raise HopFormatError(msg)
     kind, _, sub_offset, broker_at = _HEAD.unpack_from(header)
-    return Coordinates(kind, sub_offset, broker_at, header[_HEAD.size :])
+    return kind, sub_offset, broker_at, header[_HEAD.size :]
 
 
 def pack_marker(progress: list[Progress]) -> bytes:

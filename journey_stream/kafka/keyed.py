@@ -6,13 +6,14 @@ follows the markers; events wait in the buffer until the clock lets them go (eve
 up to there. Three numbers make a restart exact: P, up to where the keyed topic has been taken in; O, the
 lowest offset that still waits in the buffer (what the group commits); W, up to when waiting events have
 been let go. A restart reads from O; of what lies below P only events after W are taken again: those that
-waited.
+waited. Until P is reached nothing is let go and nothing committed: all that waited waits again first.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from itertools import chain, islice
 from typing import Any, Protocol, cast
 
 import msgspec
@@ -36,6 +37,8 @@ from journey_stream.values import (
 META_FORMAT = 1
 FIRE_LIMIT = 2_000
 """Timers fired in one go: a burst of timers must not keep the loop from everything else."""
+RELEASE_LIMIT = 1_000
+"""Events let go in one go, likewise."""
 
 Published = Transition | Signal | StageNow | DeadLetter
 
@@ -140,6 +143,8 @@ class KeyedPartition:
         self.pending = 0
         """Records and timers taken since the last checkpoint."""
         self.restored_below = 0
+        self.rereading = False
+        """Between O and P after a restart."""
         self.released = BEGINNING
         self.dirty = False
         """Whether the clock or the position moved since the last checkpoint."""
@@ -166,7 +171,7 @@ class KeyedPartition:
 
         Args:
             meta: the last meta record, None for a partition that never made a checkpoint.
-            start: where to read from when there is none.
+            start: the first offset there is.
         """
         if meta is None:
             self.position = start
@@ -178,6 +183,7 @@ class KeyedPartition:
             # Only sources that are still read hold the clock; the others are remembered for nothing.
             if source in self.clock.sources:
                 self.clock.progress(source, highest, idle, wall)
+        self.rereading = max(meta.oldest, start) < meta.position
         self._received = dict(meta.received)
         self.population = meta.population
         return meta.oldest
@@ -193,12 +199,16 @@ class KeyedPartition:
                     clock = self.clock.clock(now)
             else:
                 self._receive(record, header, clock)
-            self.position = max(self.position, record.offset + 1)
             self.pending += 1
-        self.dirty = True
+            if record.offset + 1 >= self.position:
+                self.position = record.offset + 1
+                self.rereading = False
+        self.dirty = not self.rereading
 
     def advance(self, now: int) -> bool:
-        """Let go of events and fire timers up to the clock; gives whether timers are left to fire now."""
+        """Let go of events and fire timers up to the clock; gives whether more can be done right now."""
+        if self.rereading:
+            return False
         options = self._options
         until = settled(options.mode, self.clock, now, options.allowed_lateness, options.until)
         if options.mode == "wall":
@@ -208,10 +218,13 @@ class KeyedPartition:
             gate = options.until if caught_up else until
         else:
             decided, gate = max(until, 0), until
-        # What is at or below W goes at once: a restart would take it for done.
         gate = max(gate, self.released)
         if self.buffer and self.buffer.earliest <= gate:
             self._release(gate, decided)
+            if self.buffer and self.buffer.earliest <= gate:
+                # Others get a turn first. Timers wait: events up to the clock come before them.
+                self.released = max(self.released, min(until, self.buffer.earliest - 1))
+                return True
         self.released = max(self.released, until)
         if self.engine.next_due <= until:
             behind = until - self.engine.next_due
@@ -227,7 +240,8 @@ class KeyedPartition:
         """Everything up to `until` is done (only with `clock: event` and `until`)."""
         options = self._options
         return (
-            options.mode == "event"
+            not self.rereading
+            and options.mode == "event"
             and options.until != NEVER
             and self.clock.ended()
             and self.released >= options.until
@@ -283,42 +297,37 @@ class KeyedPartition:
     def _receive(self, record: Record, header: bytes, clock: int) -> None:
         again = record.offset < self.restored_below
         try:
-            at = hop.unpack(header)
+            kind, sub_offset, broker_at, source = hop.unpack(header)
         except hop.HopFormatError as error:
             if not again:
                 self._foreign(record, str(error))
             return
-        source = at.source
         topic = self._topics.get(source) or self._topics.setdefault(source, hop.unpack_source(source)[0])
         if not again:
-            if at.sub_offset <= self._received.get(source, -1):
+            if sub_offset <= self._received.get(source, -1):
                 self.counts[topic, "repeated"] += 1
                 return
-            self._received[source] = at.sub_offset
-        if at.kind == hop.DEAD:
+            self._received[source] = sub_offset
+        if kind == hop.DEAD:
             if not again:
                 reason, detail = hop.unpack_dead(record.headers[1][1])
                 self._kill(record, cast(Reason, reason), detail)
             return
-        event = self._decode(record.value, at.broker_at)
-        if type(event) is Event:
-            self._judge(event, record, at, topic, clock, again=again)
-        elif again:
-            return
+        event = self._decode(record.value, broker_at)
+        if again:
+            # Below P only what still waited at the checkpoint is news; the rest is in the state already.
+            if type(event) is Event and event.at > self.released:
+                self.buffer.push(event, record)
+        elif type(event) is Event:
+            self._judge(event, record, topic, clock)
+            self.oldest_arrival = min(self.oldest_arrival, broker_at)
         elif isinstance(event, Rejection):
             self._kill(record, event.reason, event.detail)
         else:
             self.counts[topic, "filtered"] += 1
 
-    def _judge(
-        self, event: Event, record: Record, at: hop.Coordinates, topic: str, clock: int, *, again: bool
-    ) -> None:
-        """Let an event wait for its turn, unless it is too late or in the state already."""
-        if again:
-            # Below P only what still waited at the checkpoint is news; the rest is in the state already.
-            if event.at > self.released:
-                self.buffer.push(event, record)
-            return
+    def _judge(self, event: Event, record: Record, topic: str, clock: int) -> None:
+        """Let an event wait for its turn, unless it is too late."""
         options = self._options
         lateness = classify(event.at, clock, options.allowed_lateness, options.dedup_window)
         if lateness == "too_late":
@@ -326,31 +335,31 @@ class KeyedPartition:
             self._kill(record, "too_late", f"occurred_at is {behind} s behind the clock: beyond the window")
             return
         event.late = lateness == "late"
-        if at.broker_at < self.oldest_arrival:
-            self.oldest_arrival = at.broker_at
         self.buffer.push(event, record)
         self.counts[topic, lateness] += 1
 
     def _release(self, gate: int, decided: int) -> None:
         apply, applied = self.engine.apply, self._applied.append
         event_clock = self._options.mode == "event"
-        for event, record in self.buffer.release(gate):
+        release = self.buffer.release
+        # None at or below W may stay behind, whatever the limit: a restart would take it for done.
+        for event, record in chain(release(self.released), islice(release(gate), RELEASE_LIMIT)):
             apply(event, max(event.at, decided) if event_clock else decided, late=event.late)
             applied((event, record))
         self.dirty = self.effects = True
 
     def _kill(self, record: Record, reason: Reason, detail: str) -> None:
-        at = hop.unpack(_head(record))
-        topic, partition = hop.unpack_source(at.source)
-        own = 2 if at.kind == hop.DEAD else 1
+        kind, sub_offset, broker_at, source = hop.unpack(_head(record))
+        topic, partition = hop.unpack_source(source)
+        own = 2 if kind == hop.DEAD else 1
         self._dead.append(
             DeadLetter(
                 reason,
                 detail,
                 topic,
                 partition,
-                at.sub_offset // 2,
-                at.broker_at,
+                sub_offset // 2,
+                broker_at,
                 record.key,
                 record.value,
                 tuple(record.headers[own:]),

@@ -94,14 +94,18 @@ class Shell:
 
     die = start
 
-    def step(self, count: int, now: int) -> None:
-        """Take some records and advance."""
+    def step(self, count: int, now: int, *, once: bool = False) -> bool:
+        """Take some records and advance, `once` or as far as it goes; gives whether more could be done."""
         self.logic.take(self.log.records[self.next : self.next + count], now)
         self.next = min(self.next + count, len(self.log.records))
-        while self.logic.advance(now):
-            pass
+        more = self.logic.advance(now)
+        while more and not once:
+            more = self.logic.advance(now)
+        return more
 
     def checkpoint(self) -> None:
+        if not self.logic.dirty:
+            return
         done = self.logic.checkpoint()
         self.states.update({p: s for p, s in done.changes if s is not None})
         self.meta, self.committed = done.meta, done.oldest

@@ -6,11 +6,11 @@ from random import Random
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from journey_stream.errors import StateError
-from journey_stream.kafka import hop
+from journey_stream.kafka import hop, keyed
 from journey_stream.kafka.keyed import read_meta
 from journey_stream.values import DAY, HOUR, SECOND, DeadLetter, Event, Transition
 from tests.kafka.log import DECODER, SOURCES, START, Log, Shell, event_bytes, history, options
@@ -44,25 +44,37 @@ def test_events_out_of_order_come_out_as_the_sorted_history(seed: int, count: in
     assert shell.logic.finished
 
 
+@pytest.fixture(params=[1, 3, 1000])
+def at_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let go of few events at once, so that checkpoints and deaths fall between them."""
+    monkeypatch.setattr(keyed, "RELEASE_LIMIT", request.param)
+    monkeypatch.setattr(keyed, "FIRE_LIMIT", request.param)
+
+
+FEW = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
 @given(st.integers(0, 10**9), st.integers(1, 60))
-@settings(max_examples=150, deadline=None)
-def test_deaths_between_any_steps_change_nothing(seed: int, count: int) -> None:
+@FEW
+def test_deaths_between_any_steps_change_nothing(at_once: None, seed: int, count: int) -> None:
     random = Random(seed)
     log, events = history(random, count)
     shell = Shell(log, options(until=UNTIL))
-    while not shell.at_end:
-        shell.step(random.randrange(1, 8), START)
+    more = False
+    while more or not shell.at_end:
+        more = shell.step(random.randrange(1, 8), START, once=True)
         if random.random() < 0.3:
             shell.checkpoint()
         if random.random() < 0.2:
             shell.die()
+            more = True
     shell.checkpoint()
     assert oracle(events) == published(shell)
 
 
 @given(st.integers(0, 10**9), st.integers(1, 60))
-@settings(max_examples=150, deadline=None)
-def test_live_no_event_is_lost_or_counted_twice_whatever_dies(seed: int, count: int) -> None:
+@FEW
+def test_live_no_event_is_lost_or_counted_twice_whatever_dies(at_once: None, seed: int, count: int) -> None:
     """With `clock: wall` the order of arrival may show, but never in what is counted."""
     random = Random(seed)
     log, events = history(random, count)
@@ -70,7 +82,7 @@ def test_live_no_event_is_lost_or_counted_twice_whatever_dies(seed: int, count: 
     # The wall is now and then close to the events (caught up), now and then days ahead (catching up).
     wall = events[0]["at"]
     while not shell.at_end:
-        shell.step(random.randrange(1, 8), wall)
+        shell.step(random.randrange(1, 8), wall, once=random.random() < 0.8)
         wall += random.choice([0, SECOND, HOUR, DAY])
         if random.random() < 0.3:
             shell.checkpoint()
@@ -226,3 +238,20 @@ def test_a_clock_that_had_run_on_stays_there_after_a_death() -> None:
     shell.step(1, START)
     shell.checkpoint()
     assert ["too_late"] == [r.reason for r in shell.published if isinstance(r, DeadLetter)]
+
+
+def test_many_events_behind_what_was_let_go_all_go_before_a_checkpoint(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(keyed, "RELEASE_LIMIT", 1)
+    log = Log()
+    log.marker(*two(START + HOUR, idle=True))
+    for number in range(5):
+        log.event(SOURCES[0], number, event_id=f"e{number}", person="c", at=START + number)
+    shell = Shell(log, options(until=UNTIL))
+    shell.step(1, START)
+    shell.step(5, START, once=True)
+    shell.checkpoint()
+    shell.die()
+    shell.step(9, START)
+    assert {f"e{n}" for n in range(5)} == set(shell.logic.engine.people["c"].seen)
