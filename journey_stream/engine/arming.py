@@ -1,6 +1,6 @@
-"""What events do to timers and sequences, compiled: closures (customer, event, applied time).
+"""What events do to timers and sequences, compiled.
 
-In: compiled timers and sequences with their guards per event type. Out: the closures that a plan holds.
+In: compiled timers and sequences with their guards per event type. Out: steps to be fused, and closures.
 Armed: timer to due, or with `by` to {id: due}; an event without the id has the id "". A re-armed timer is the
 youngest; beyond the limit the oldest is dropped. `Customer.due` only ever gets lower here.
 Partial: per step but the last, the latest start from which the steps up to there came in order.
@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from journey_stream.engine.kept import Update, Where
+from journey_stream.engine.fusing import Step, Update, indented, step
+from journey_stream.engine.kept import Where
 from journey_stream.engine.paths import Getter
 from journey_stream.engine.records import after_of
 from journey_stream.engine.state import Customer
@@ -21,36 +22,24 @@ from journey_stream.values import Event
 ONLY = ""
 
 
-def arming(timer: Timer, identity: Getter | None, where: Where | None, otherwise: Update | None) -> Update:
+def arming(timer: Timer, identity: Getter | None, where: Where | None, otherwise: Step | None) -> Step:
     """Arm on this event; where it does not match, do `otherwise` (disarm, if the type is in `unless` too)."""
     if not isinstance(timer.after, int):
-        arm = _armed_by_guard(timer, timer.after, identity)
-    elif identity is None:
-        arm = _armed(timer, timer.after)
+        arm = step("$arm(c, e, t)", arm=_armed_by_guard(timer, timer.after, identity))
+    elif identity is not None:
+        arm = step("$arm(c, e, t)", arm=_armed_by_id(timer, timer.after, identity))
     else:
-        arm = _armed_by_id(timer, timer.after, identity)
+        arm = step(
+            f"v = armed[{timer.index}] = t + {timer.after}",
+            f"if v < c.due and $live[stages[{timer.journey}]]: c.due = v",
+            live=timer.live,
+        )
     if where is None:
         return arm
-    holds = where
-
-    def matching(c: Customer, e: Event, t: int) -> None:
-        if holds(c, e, t) is True:
-            arm(c, e, t)
-        elif otherwise is not None:
-            otherwise(c, e, t)
-
-    return matching
-
-
-def _armed(timer: Timer, after: int) -> Update:
-    k, j, live = timer.index, timer.journey, timer.live
-
-    def arm(c: Customer, e: Event, t: int) -> None:
-        due = c.armed[k] = t + after
-        if due < c.due and live[c.stages[j]]:
-            c.due = due
-
-    return arm
+    matching = arm.when("$holds(c, e, t) is True", holds=where)
+    if otherwise is None:
+        return matching
+    return Step((*matching.lines, "else:", *indented(otherwise.lines)), {**otherwise.own, **matching.own})
 
 
 def _armed_by_id(timer: Timer, after: int, identity: Getter) -> Update:
@@ -104,30 +93,19 @@ def _drop(c: Customer, k: int, name: str) -> None:
             del c.armed[k]
 
 
-def disarming(timer: Timer, identity: Getter | None, where: Where | None) -> Update:
+def disarming(timer: Timer, identity: Getter | None, where: Where | None) -> Step:
     """Disarm on this event if it matches: with `by` that id, or all when the event names none."""
-    disarm = _disarm(timer, identity)
-    if where is None:
-        return disarm
-    holds = where
-
-    def matching(c: Customer, e: Event, t: int) -> None:
-        if holds(c, e, t) is True:
-            disarm(c, e, t)
-
-    return matching
-
-
-def _disarm(timer: Timer, identity: Getter | None) -> Update:
-    k = timer.index
     if identity is None:
+        disarm = step(f"armed.pop({timer.index}, None)")
+    else:
+        disarm = step("$disarm(c, e, t)", disarm=_disarm_by_id(timer, identity))
+    return disarm if where is None else disarm.when("$allowed(c, e, t) is True", allowed=where)
 
-        def disarm(c: Customer, e: Event, t: int) -> None:
-            c.armed.pop(k, None)
 
-        return disarm
+def _disarm_by_id(timer: Timer, identity: Getter) -> Update:
+    k = timer.index
 
-    def disarm_id(c: Customer, e: Event, t: int) -> None:
+    def disarm(c: Customer, e: Event, t: int) -> None:
         if k in c.armed:
             name = identity(e, t)
             if name is None:
@@ -135,7 +113,7 @@ def _disarm(timer: Timer, identity: Getter | None) -> Update:
             else:
                 _drop(c, k, name)
 
-    return disarm_id
+    return disarm
 
 
 def sequence(

@@ -1,7 +1,7 @@
 """Attributes: from their definition to slots, updaters per event type, and ways to read them.
 
-In: an `Attribute` of the model, a `Room` that hands out slots and compiles `where`. Out: a `Kept`: closures
-(customer, event, applied time) that fold an event in, and Python source that reads the value in a guard.
+In: an `Attribute` of the model, a `Room` that hands out slots and compiles `where`. Out: a `Kept`: steps
+that fold an event in, to be fused per event type, and Python source that reads the value in a guard.
 `over` decides where a fold lives: plainly in its slot, in a sliding window, tagged with the session it
 belongs to, or (`stage`) in a slot that the program empties when the journey enters a stage.
 """
@@ -13,11 +13,12 @@ from typing import Any, TypeAlias, cast
 
 from journey_stream.engine import paths
 from journey_stream.engine.folds import fold_of, short
-from journey_stream.engine.kept import Kept, Room, Update
+from journey_stream.engine.fusing import Step, step
+from journey_stream.engine.kept import Kept, Room
 from journey_stream.engine.spans import elapsed, opened, rhythm
 from journey_stream.engine.state import Customer
 from journey_stream.engine.windows import Window, Windowed
-from journey_stream.journeys.model import Attribute, Source
+from journey_stream.journeys.model import ACTIVITY, Attribute, Source
 from journey_stream.values import Event
 
 Add: TypeAlias = Callable[[Customer, Any, "str | None", int], None]
@@ -51,6 +52,9 @@ def _folded(attribute: Attribute, room: Room, silence: int) -> Kept:
                 done.add((kind, source.path))
                 update = _adding(attribute, room, kept, source, kind, add)
                 update = _where(attribute, room, source.type, _gapped(attribute, room, kept, update))
+                if attribute.form == "first" and _simple(attribute):
+                    # Asked first, since it is hardly ever so.
+                    update = update.when(f"a[{kept.slot}] is None")
                 kept.updates.append((kind, active, update))
     for word in attribute.less:
         for kind, active in room.kinds(word):
@@ -143,64 +147,67 @@ def _in_session(attribute: Attribute, room: Room, silence: int) -> tuple[Kept, A
     return kept, add, take
 
 
-def _adding(attribute: Attribute, room: Room, kept: Kept, source: Source, kind: str, add: Add) -> Update:
-    """The updater of one source in one event type: which values, under which id."""
+def _adding(attribute: Attribute, room: Room, kept: Kept, source: Source, kind: str, add: Add) -> Step:
+    """What one source does in one event type: which values, under which id."""
     common = source.type != kind
-    simple = attribute.by is None and attribute.over in (None, "stage")
     if source.path is None or attribute.form == "count":
-        if simple:
-            return _plus_one(kept.slot)
-        identity = _identity(attribute, room, kind, common=common)
-        return lambda c, e, t: add(c, 1, identity(e, t), t)
-    identity = _identity(attribute, room, kind, common=common)
+        if _simple(attribute):
+            return step(f"a[{kept.slot}] += 1")
+        return step(
+            "$add(c, 1, $identity(e, t), t)", add=add, identity=_identity(attribute, room, kind, common)
+        )
     if attribute.form == "map":
         found = _entries(attribute, room, source.path, kind, common=common)
-        return _each(found, add)
+        return step("for v in $found(e, t):", "    $add(c, v, None, t)", found=found, add=add)
     if "[]" not in source.path:
-        get = paths.getter(room.vocabulary, kind, source.path, common=common)
-        if simple and attribute.form == "last":
-            return _latest(kept.slot, get)
-
-        def single(c: Customer, e: Event, t: int) -> None:
-            value = get(e, t)
-            if value is not None:
-                add(c, value, identity(e, t), t)
-
-        return single
+        return _single(attribute, room, kept, source.path, kind, add, common=common)
     many = paths.values(room.vocabulary, kind, source.path, common=common)
     if attribute.form != "sum":
-        return _each(many, add)
-
-    def summed(c: Customer, e: Event, t: int) -> None:
-        found = many(e, t)
-        if found:
-            add(c, sum(found), identity(e, t), t)
-
-    return summed
-
-
-def _plus_one(slot: int) -> Update:
-    def update(c: Customer, e: Event, t: int) -> None:
-        c.attrs[slot] += 1
-
-    return update
+        return step("for v in $found(e, t):", "    $add(c, v, None, t)", found=many, add=add)
+    identity = _identity(attribute, room, kind, common)
+    return step(
+        "v = $found(e, t)",
+        "if v:",
+        "    $add(c, sum(v), $identity(e, t), t)",
+        found=many,
+        add=add,
+        identity=identity,
+    )
 
 
-def _latest(slot: int, get: paths.Getter) -> Update:
-    def update(c: Customer, e: Event, t: int) -> None:
-        value = get(e, t)
-        if value is not None:
-            c.attrs[slot] = value
+_INLINE = {
+    "first": "a[{0}] = v",
+    "last": "a[{0}] = v",
+    "min": "if (h := a[{0}]) is None or v < h: a[{0}] = v",
+    "max": "if (h := a[{0}]) is None or v > h: a[{0}] = v",
+    "sum": "a[{0}] = (a[{0}] or 0.0) + v",
+    "distinct": "if (h := a[{0}]) is None or v not in h[0]: $add(c, v, None, t)",
+}
+"""Forms simple enough to need no call, where there is neither an id nor a window."""
 
-    return update
+
+def _single(
+    attribute: Attribute, room: Room, kept: Kept, path: str, kind: str, add: Add, *, common: bool
+) -> Step:
+    vocabulary, slot = room.vocabulary, kept.slot
+    value = paths.code(vocabulary, ACTIVITY if common else kind, path)
+    if path == "occurred_at" and not paths.own(vocabulary, kind, path):
+        # What is applied later than it happened counts from when it was applied.
+        value = "t / 1000000"
+        if _simple(attribute) and attribute.form in ("first", "last"):
+            return step(f"a[{slot}] = {value}")
+    lines = [f"v = {value}", "if v is not None:"]
+    if vocabulary.field(ACTIVITY if common else kind, path) == "string":
+        lines.append(f"    if len(v) > {paths.LONGEST}: v = v[:{paths.LONGEST}]")
+    if _simple(attribute) and attribute.form in _INLINE:
+        return step(*lines, "    " + _INLINE[attribute.form].format(slot), add=add)
+    identity = _identity(attribute, room, kind, common)
+    return step(*lines, "    $add(c, v, $identity(e, t), t)", add=add, identity=identity)
 
 
-def _each(found: paths.Getter, add: Add) -> Update:
-    def update(c: Customer, e: Event, t: int) -> None:
-        for value in found(e, t):
-            add(c, value, None, t)
-
-    return update
+def _simple(attribute: Attribute) -> bool:
+    """Neither ids nor windows: the slot is the value."""
+    return attribute.by is None and attribute.over in (None, "stage")
 
 
 def _entries(attribute: Attribute, room: Room, path: str, kind: str, *, common: bool) -> paths.Getter:
@@ -211,7 +218,7 @@ def _entries(attribute: Attribute, room: Room, path: str, kind: str, *, common: 
 
 
 def _identity(
-    attribute: Attribute, room: Room, kind: str, *, common: bool
+    attribute: Attribute, room: Room, kind: str, common: bool
 ) -> Callable[[Event, int], str | None]:
     """The id that `by` names; an event without it counts for itself."""
     if attribute.by is None:
@@ -220,52 +227,39 @@ def _identity(
     return lambda e, t: short(value) if (value := get(e, t)) is not None else short("e:" + e.event_id)
 
 
-def _taking(attribute: Attribute, room: Room, kind: str, take: Take) -> Update:
+def _taking(attribute: Attribute, room: Room, kind: str, take: Take) -> Step:
     path = next((s.path for s in attribute.sources if s.path is not None), None)
-    amount = paths.values(room.vocabulary, kind, path) if path is not None else None
-    if attribute.by is None:
+    if attribute.by is not None:
+        get = paths.getter(room.vocabulary, kind, attribute.by)
+        return step(
+            "v = $get(e, t)",
+            "if v is not None:",
+            "    $take(c, None, $short(v))",
+            get=get,
+            take=take,
+            short=short,
+        )
+    if path is None or attribute.form != "sum":
+        return step("$take(c, None, None)", take=take)
+    return step(
+        "$take(c, sum($found(e, t)), None)", take=take, found=paths.values(room.vocabulary, kind, path)
+    )
 
-        def plain(c: Customer, e: Event, t: int) -> None:
-            take(c, sum(amount(e, t)) if amount is not None and attribute.form == "sum" else None, None)
 
-        return plain
-    get = paths.getter(room.vocabulary, kind, attribute.by)
-
-    def identified(c: Customer, e: Event, t: int) -> None:
-        value = get(e, t)
-        if value is not None:
-            take(c, None, short(value))
-
-    return identified
-
-
-def _where(attribute: Attribute, room: Room, word: str, update: Update) -> Update:
+def _where(attribute: Attribute, room: Room, word: str, inner: Step) -> Step:
     if attribute.where is None:
-        return update
-    holds = room.where(attribute.where, word)
-
-    def guarded(c: Customer, e: Event, t: int) -> None:
-        if holds(c, e, t) is True:
-            update(c, e, t)
-
-    return guarded
+        return inner
+    return inner.when("$holds(c, e, t) is True", holds=room.where(attribute.where, word))
 
 
-def _gapped(attribute: Attribute, room: Room, kept: Kept, update: Update) -> Update:
+def _gapped(attribute: Attribute, room: Room, kept: Kept, inner: Step) -> Step:
     """`gap`: a match soon after the last one belongs to the same burst and is not counted."""
     if attribute.gap is None:
-        return update
-    gap = attribute.gap
+        return inner
     slot = kept.gap_slot
     if slot is None:
         slot = kept.gap_slot = room.slot(None)
         if kept.stage_slots:
             kept.stage_slots.append((slot, None))
-
-    def burst(c: Customer, e: Event, t: int) -> None:
-        before = c.attrs[slot]
-        c.attrs[slot] = t
-        if before is None or t - before > gap:
-            update(c, e, t)
-
-    return burst
+    counted = inner.when(f"h is None or t - h > {attribute.gap}")
+    return Step((f"h = a[{slot}]", f"a[{slot}] = t", *counted.lines), counted.own)

@@ -12,7 +12,8 @@ from typing import Any
 
 from journey_stream.engine.attributes import compile_attribute
 from journey_stream.engine.folds import short
-from journey_stream.engine.kept import Kept, Read, Update, Where
+from journey_stream.engine.fusing import Step
+from journey_stream.engine.kept import Kept, Read, Where
 from journey_stream.engine.paths import Getter, getter
 from journey_stream.engine.scope import Names, environment
 from journey_stream.engine.tables import Timer
@@ -35,7 +36,7 @@ class Building:
         self.silences: list[int] = []
         self.kept: dict[str, Kept] = {}
         """Sharing key to compiled attribute."""
-        self.updates: dict[str, list[tuple[bool, Update]]] = {}
+        self.updates: dict[str, list[tuple[bool, Step]]] = {}
         """Event type to (only as an act of the customer, updater)."""
         self.befores: dict[str, tuple[Read, bool]] = {}
         """Sharing key to reader and whether to copy: values before the event that a rule asks for."""

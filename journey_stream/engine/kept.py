@@ -6,12 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
+from journey_stream.engine.fusing import Step
 from journey_stream.engine.state import Customer
 from journey_stream.events.vocabulary import Vocabulary
 from journey_stream.journeys.guards import Expression
 from journey_stream.values import Event
 
-Update: TypeAlias = Callable[[Customer, Event, int], None]
 Read: TypeAlias = Callable[[Customer, int], Any]
 Where: TypeAlias = Callable[[Customer, Event, int], Any]
 
@@ -52,7 +52,7 @@ class Kept:
     read: Read
     mutable: bool = False
     """Whether the value is changed in place later: whoever keeps it has to copy."""
-    updates: list[tuple[str, bool, Update]] = field(default_factory=list)
+    updates: list[tuple[str, bool, Step]] = field(default_factory=list)
     """(type, only as an act of the customer, what to do)."""
     env: dict[str, Any] = field(default_factory=dict)
     """What `code` calls."""

@@ -155,7 +155,7 @@ class Partition:
         c = self._hot.get(person) or self._wake(person)
         mark = fingerprint(event.event_id)
         if c is not None:
-            if c.seen and has_seen(c, mark) and forgotten_at(self.program, c) >= event.at:
+            if mark in c.seen and has_seen(c, mark) and forgotten_at(self.program, c) >= event.at:
                 self._counts["duplicate"] += 1
                 return
             if c.due < event.at:

@@ -16,6 +16,9 @@ from journey_stream.values import Event
 
 Getter: TypeAlias = Callable[[Event, int], Any]
 
+LONGEST = 1_000
+"""Characters kept of a text: one event must not swell a state."""
+
 _PLAIN = ("event_id", "type", "customer_id", "anonymous_id", "account_id", "sentiment", "score_norm")
 
 
@@ -89,7 +92,14 @@ def _chain(names: list[str], root: str) -> Getter:
 
 
 def values(vocabulary: Vocabulary, kind: str, path: str, *, common: bool = False) -> Getter:
-    """All values of a path in an event, as a list without the missing ones."""
+    """All values of a path in an event, as a list without the missing ones; texts are cut."""
+    found = _values(vocabulary, kind, path, common=common)
+    if vocabulary.field(ACTIVITY if common else kind, path) != "string":
+        return found
+    return lambda e, t: [value[:LONGEST] for value in found(e, t)]
+
+
+def _values(vocabulary: Vocabulary, kind: str, path: str, *, common: bool) -> Getter:
     if "[]" not in path:
         one = getter(vocabulary, kind, path, common=common)
 
@@ -116,16 +126,22 @@ def pairs(vocabulary: Vocabulary, kind: str, path: str, of: str, *, common: bool
         many = getter_of_array(array)
         key, value = attrgetter(attribute_name(rest[1:])), attrgetter(attribute_name(of_rest[1:]))
         return lambda e, t: [
-            (k, v) for item in many(e) if (k := key(item)) is not None and (v := value(item)) is not None
+            (_cut(k), _cut(v))
+            for item in many(e)
+            if (k := key(item)) is not None and (v := value(item)) is not None
         ]
     keys = values(vocabulary, kind, path, common=common)
     amount = getter(vocabulary, kind, of, common=common)
 
     def crossed(e: Event, t: int) -> list[tuple[Any, Any]]:
         value = amount(e, t)
-        return [] if value is None else [(key, value) for key in keys(e, t)]
+        return [] if value is None else [(key, _cut(value)) for key in keys(e, t)]
 
     return crossed
+
+
+def _cut(value: Any) -> Any:
+    return value[:LONGEST] if type(value) is str else value
 
 
 def getter_of_array(array: str) -> Callable[[Event], list[Any]]:

@@ -9,10 +9,11 @@ many there are.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from journey_stream.engine.building import Building, JourneyBuilding
+from journey_stream.engine.fusing import fuse
 from journey_stream.engine.kept import Read
 from journey_stream.engine.layout import Layout, fingerprint, pack
 from journey_stream.engine.profile import UPDATES
@@ -136,22 +137,18 @@ def compile_program(
 def _plans(building: Building, compilers: Sequence[RuleCompiler], *, active: bool) -> dict[str, Plan]:
     plans: dict[str, Plan] = {}
     for kind in building.vocabulary.names():
-        plan = Plan(
-            profile=UPDATES.get(kind),
-            updates=tuple(u for only, u in building.updates.get(kind, ()) if active or not only),
-        )
+        plan = Plan(profile=UPDATES.get(kind))
+        steps = [each for only, each in building.updates.get(kind, ()) if active or not only]
         before = set(building.always_before)
         for compiler in compilers:
             part = compiler.plan(kind, active=active)
             before |= part.before
-            plan = replace(
-                plan,
-                timers=plan.timers + part.timers,
-                sequences=plan.sequences + part.sequences,
-                moves=plan.moves + part.moves,
-                signals=plan.signals + part.signals,
-                cancels=plan.cancels + part.cancels,
-            )
+            steps += part.timers
+            plan.sequences += part.sequences
+            plan.moves += part.moves
+            plan.signals += part.signals
+            plan.cancels += part.cancels
+        plan.fold = fuse(steps)
         plan.touched = tuple(sorted({j for j, _ in (*plan.signals, *plan.cancels)}))
         readers = list(building.befores.values())
         plan.before = tuple((place, *readers[place]) for place in sorted(before))

@@ -199,12 +199,20 @@ def call(
     named = signal_id(journey.id, journey.version, c.person, stage, rule.id, key, t)
     until = None if rule.expires is None else t + rule.expires
     if rule.cancellable:
-        if c.raised is None:
-            c.raised = {}
-        open_ = [entry for entry in c.raised.get(rule.slot, ()) if entry[0] is None or entry[0] > t]
-        open_.append([until, named, identity])
-        c.raised[rule.slot] = open_[-RAISED_KEPT:]
+        raised = c.raised = still_valid(c.raised, t)
+        raised.setdefault(rule.slot, []).append([until, bytes.fromhex(named), identity])
+        del raised[rule.slot][:-RAISED_KEPT]
     _record(c, journey, rule, t, run, (named, "raised", cause, until, reason, payload, timer is None))
+
+
+def still_valid(raised: dict[int, list[list[Any]]] | None, t: int) -> dict[int, list[list[Any]]]:
+    """Drop the signals whose time is over: nothing takes them back any more."""
+    valid = {}
+    for slot, entries in (raised or {}).items():
+        kept = [entry for entry in entries if entry[0] is None or entry[0] > t]
+        if kept:
+            valid[slot] = kept
+    return valid
 
 
 def cancel(
@@ -220,7 +228,14 @@ def cancel(
             continue
         if all_ or entry[2] == identity:
             cause, _ = cause_of(run, t, None)
-            _record(c, journey, rule, t, run, (entry[1], "cancelled", cause, entry[0], rule.reason, {}, True))
+            _record(
+                c,
+                journey,
+                rule,
+                t,
+                run,
+                (entry[1].hex(), "cancelled", cause, entry[0], rule.reason, {}, True),
+            )
         else:
             kept.append(entry)
     if kept:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from journey_stream.engine.arming import arming, disarming, sequence
 from journey_stream.engine.building import JourneyBuilding
-from journey_stream.engine.kept import Update
+from journey_stream.engine.fusing import Step
 from journey_stream.engine.paths import Getter
 from journey_stream.engine.state import NOWHERE
 from journey_stream.engine.tables import (
@@ -56,7 +56,7 @@ class Place:
 class Part:
     """What one journey does on one event type."""
 
-    timers: tuple[Update, ...] = ()
+    timers: tuple[Step, ...] = ()
     sequences: tuple[tuple[int, SequenceStep], ...] = ()
     moves: tuple[tuple[int, tuple[tuple[Move, ...], ...]], ...] = ()
     signals: tuple[tuple[int, tuple[tuple[Chance, ...], ...]], ...] = ()
@@ -284,7 +284,7 @@ class RuleCompiler:
             timer.call = self._call(place, rule, here, None)
         return timer
 
-    def _ops(self, place: int, rule: Rule, kind: str, *, active: bool) -> tuple[Update, ...]:
+    def _ops(self, place: int, rule: Rule, kind: str, *, active: bool) -> tuple[Step, ...]:
         trigger = rule.trigger
         if not isinstance(trigger, Absence):
             return ()
@@ -292,7 +292,7 @@ class RuleCompiler:
         since: tuple[str, ...] = () if isinstance(trigger.since, str) else trigger.since
         arms = building.expand(since, active=active).get(kind)
         stops = building.expand(trigger.unless, active=active).get(kind)
-        disarm: Update | None = None
+        disarm: Step | None = None
         if stops is not None:
             by = None if trigger.by is None else building.identity(kind, stops, trigger.by)
             holds = trigger.unless_where

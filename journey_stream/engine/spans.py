@@ -11,15 +11,14 @@ from typing import Any, TypeAlias
 
 from journey_stream.engine import paths
 from journey_stream.engine.folds import short
-from journey_stream.engine.kept import Kept, Room, Update
+from journey_stream.engine.fusing import Step, step
+from journey_stream.engine.kept import Kept, Room
 from journey_stream.engine.state import Customer
 from journey_stream.journeys.model import Attribute
-from journey_stream.values import SECOND, Event
+from journey_stream.values import SECOND
 
 Act: TypeAlias = Callable[[Customer, "str | None", int], None]
 """What an event with this id does at this time."""
-
-ONLY = ""
 
 
 def opened(attribute: Attribute, room: Room) -> Kept:
@@ -167,39 +166,26 @@ def _words(attribute: Attribute) -> list[str]:
 
 def _on(
     attribute: Attribute, room: Room, words: Iterable[str], act: Act, *, guarded: bool = False
-) -> list[tuple[str, bool, Update]]:
+) -> list[tuple[str, bool, Step]]:
     """Let every event type of `words` act; `guarded`: where the attribute's `where` holds."""
     found = []
     for word in words:
         for kind, active in room.kinds(word):
             update = _acting(attribute, room, word, kind, act)
             if guarded and attribute.where is not None:
-                update = _where(room, attribute, word, update)
+                holds = room.where(attribute.where, word)
+                update = update.when("$holds(c, e, t) is True", holds=holds)
             found.append((kind, active, update))
     return found
 
 
-def _acting(attribute: Attribute, room: Room, word: str, kind: str, act: Act) -> Update:
+def _acting(attribute: Attribute, room: Room, word: str, kind: str, act: Act) -> Step:
     if attribute.by is None:
-        return lambda c, e, t: act(c, ONLY, t)
+        return step('$act(c, "", t)', act=act)
     get = paths.getter(room.vocabulary, kind, attribute.by, common=word != kind)
-
-    def update(c: Customer, e: Event, t: int) -> None:
-        value = get(e, t)
-        act(c, None if value is None else short(value), t)
-
-    return update
-
-
-def _where(room: Room, attribute: Attribute, word: str, update: Update) -> Update:
-    assert attribute.where is not None
-    holds = room.where(attribute.where, word)
-
-    def guarded(c: Customer, e: Event, t: int) -> None:
-        if holds(c, e, t) is True:
-            update(c, e, t)
-
-    return guarded
+    return step(
+        "v = $get(e, t)", "$act(c, None if v is None else $short(v), t)", act=act, get=get, short=short
+    )
 
 
 def _scoped(attribute: Attribute, kept: Kept) -> Kept:

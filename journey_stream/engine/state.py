@@ -48,7 +48,7 @@ class Core(msgspec.Struct, array_like=True, gc=False):
     partial: dict[int, Any] | None
     """Sequence to how far it has come, or to {id: how far}."""
     raised: dict[int, list[list[Any]]] | None
-    """Cancellable signal rule to what was raised and can still be cancelled: [until, id, by, ...]."""
+    """Cancellable signal rule to what was raised and can still be cancelled: [until, id, by]."""
     rates: dict[int, list[int]] | None
     """Rate-limited signal rule to the last times raised."""
     seen: bytes

@@ -48,10 +48,8 @@ def apply_event(  # noqa: C901 (the order of things, in one piece)
     update_profile(c, e, t, program.silences)
     if plan.profile is not None:
         plan.profile(c, e, t)
-    for update in plan.updates:
-        update(c, e, t)
-    for timer in plan.timers:
-        timer(c, e, t)
+    if plan.fold is not None:
+        plan.fold(c, e, t)
     done: Done = None
     for sequence, advance in plan.sequences:
         completed = advance(c, e, t)

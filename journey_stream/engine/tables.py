@@ -11,7 +11,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
-from journey_stream.engine.kept import Read, Update
+from journey_stream.engine.fusing import Update
+from journey_stream.engine.kept import Read
 from journey_stream.engine.profile import ProfileUpdate
 from journey_stream.engine.state import Customer
 from journey_stream.journeys.guards import Guard
@@ -153,8 +154,8 @@ class Plan:
 
     before: tuple[tuple[int, Read, bool], ...] = ()
     profile: ProfileUpdate | None = None
-    updates: tuple[Update, ...] = ()
-    timers: tuple[Update, ...] = ()
+    fold: Update | None = None
+    """Attributes, then timers."""
     sequences: tuple[tuple[int, SequenceStep], ...] = ()
     moves: tuple[tuple[int, tuple[tuple[Move, ...], ...]], ...] = ()
     """(journey, per stage and nowhere: moves in file order)."""

@@ -1,0 +1,61 @@
+"""Fusing: the small steps of one event type become one Python function, without a call for each.
+
+In: steps, each a few lines of Python of ours and what those lines call. Out: one function (c, e, t).
+Nothing an author wrote is ever part of a line: lines are made of our templates, slot numbers and the names
+of properties that the vocabulary knows. In lines, `$name` is an object of the step's own; `a` stands for the
+customer's attributes, `armed` and `stages` for its timers and stages; `v` and `h` are free to use.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import CodeType, FunctionType
+from typing import Any, TypeAlias
+
+from journey_stream.engine.state import Customer
+from journey_stream.values import Event
+
+Update: TypeAlias = Callable[[Customer, Event, int], None]
+
+_OWN = re.compile(r"\$(\w+)")
+_BUILTINS = {"len": len, "sum": sum}
+_HEAD = ("a = c.attrs", "armed = c.armed", "stages = c.stages")
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Lines of Python, and what `$name` in them stands for."""
+
+    lines: tuple[str, ...]
+    own: Mapping[str, Any] = field(default_factory=dict)
+
+    def when(self, condition: str, **own: Any) -> Step:
+        """The same behind a condition."""
+        return Step((f"if {condition}:", *indented(self.lines)), {**self.own, **own})
+
+
+def step(*lines: str, **own: Any) -> Step:
+    """Make a step."""
+    return Step(lines, own)
+
+
+def indented(lines: Sequence[str]) -> tuple[str, ...]:
+    """The lines one level deeper."""
+    return tuple("    " + line for line in lines)
+
+
+def fuse(steps: Sequence[Step]) -> Update | None:
+    """Make one function of all steps, in their order; None of none."""
+    if not steps:
+        return None
+    names: dict[str, Any] = {"__builtins__": _BUILTINS}
+    lines = list(_HEAD)
+    for number, each in enumerate(steps):
+        names |= {f"{name}_{number}": value for name, value in each.own.items()}
+        lines += [_OWN.sub(rf"\1_{number}", line) for line in each.lines]
+    source = "\n".join(("def fold(c, e, t):", *indented(lines)))
+    code = compile(source, "<fused steps>", "exec")
+    body = next(each for each in code.co_consts if isinstance(each, CodeType))
+    return FunctionType(body, names, "fold")
