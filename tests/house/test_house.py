@@ -21,7 +21,11 @@ README = (ROOT / "README.md").read_text("utf-8")
 FILES = [
     Path(name)
     for name in subprocess.run(
-        ["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     ).stdout.splitlines()
 ]
 
