@@ -152,7 +152,8 @@ class EmbeddedKafka:
             self.secure_port = self.secure_port or free_port(self.host)
         if not _is_free(self.host, self.port):
             if self._fixed_port:
-                msg = f"port {self.port} is in use: stop what listens there, or choose another (0 = any free one)"
+                way = "stop what listens there, or choose another (0 = any free one)"
+                msg = f"port {self.port} is in use: {way}"
                 raise BrokerError(msg)
             self.port = free_port(self.host)
         listener = Listener(self.port, free_port(self.host), self.secure_port, keystore)
