@@ -86,41 +86,40 @@ async def test_two_workers_share_the_work_and_agree_with_the_sorted_history(
 async def test_a_worker_killed_in_the_middle_leaves_no_trace_in_what_is_committed(
     deployment: Make, tmp_path: Path
 ) -> None:
-    # Checkpoints are far apart, so that death takes much uncommitted work with it.
+    # Checkpoints are far apart, so that death takes much uncommitted work with it; and no pause of the feeding
+    # may look like the end of the sources.
     settings = deployment(
         clock="event",
         until=UNTIL,
-        idle_after=2 * SECOND,
+        idle_after=8 * SECOND,
         checkpoint=Checkpoint(interval=700_000, records=10**6),
     )
     names = await topics(settings)
     rows = shop_rows(names, 6000, Random(2))
-    feeding = asyncio.create_task(_pace(settings, rows, seconds=14))
+    third = len(rows) // 3
     workers = [WorkerProcess(settings, tmp_path, DONE) for _ in range(2)]
     with ended(workers):
-
-        async def some() -> bool:
-            return len(await read_all(settings, names.transitions)) > 50
-
         for victim in (0, 1):
-            await eventually(some)
-            before = len(await read_all(settings, names.transitions))
-            workers[victim].kill()
-            workers.append(WorkerProcess(settings, tmp_path, DONE))
-            assert not feeding.done(), "the work was over before the last death: this run shows nothing"
+            seen = len(await read_all(settings, names.transitions))
+            part = rows[victim * third : (victim + 1) * third]
+            feeding = asyncio.create_task(_pace(settings, part, seconds=6))
 
-            async def more(than: int = before) -> bool:
+            async def moves(than: int = seen) -> bool:
                 return len(await read_all(settings, names.transitions)) > than
 
-            await eventually(more)
-        await feeding
+            await eventually(moves)
+            workers[victim].kill()
+            workers.append(WorkerProcess(settings, tmp_path, DONE))
+            await feeding
+        # What is left is sent after the last death: the work cannot have been over before it.
+        await _pace(settings, rows[2 * third :], seconds=1)
         assert [0, 0] == [worker.wait() for worker in workers[2:]]
     found = tally_found(await read_values(settings, names.transitions))
     assert Counter(tally_oracle(values_of(rows), UNTIL)) == Counter(found)
 
 
 async def _pace(settings: Settings, rows: list[Row], seconds: float) -> None:
-    parts = 28
+    parts = max(1, int(seconds * 2))
     for part in range(parts):
         await send(settings, rows[part * len(rows) // parts : (part + 1) * len(rows) // parts])
         await asyncio.sleep(seconds / parts)
