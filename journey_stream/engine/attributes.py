@@ -84,7 +84,7 @@ def _in_slot(attribute: Attribute, room: Room) -> tuple[Kept, Add, Take]:
         env={f"_a{slot}": read} if inline is None else {},
     )
     if fold.merges:
-        kept.approximate = lambda c, t: fold.merged(c.attrs[slot])
+        kept.approximate = f"(h := c.attrs[{slot}]) is not None and h[-1] > 0"
     if attribute.over == "stage":
         kept.stage_slots.append((slot, fold.empty))
     return kept, add, take
@@ -112,8 +112,8 @@ def _in_window(attribute: Attribute, room: Room, length: int) -> tuple[Kept, Add
         slot=slot,
         code=f"_a{slot}(c.attrs[{slot}], t)",
         read=lambda c, t: window.read(c.attrs[slot], t),
-        env={f"_a{slot}": window.read},
-        approximate=lambda c, t: window.merged(c.attrs[slot], t),
+        env={f"_a{slot}": window.read, f"_m{slot}": window.merged},
+        approximate=f"_m{slot}(c.attrs[{slot}], t)",
     )
     return kept, add, take
 
@@ -143,7 +143,8 @@ def _in_session(attribute: Attribute, room: Room, silence: int) -> tuple[Kept, A
 
     kept = Kept(slot=slot, code=f"_a{slot}(c, t)", read=read, mutable=fold.mutable, env={f"_a{slot}": read})
     if fold.merges:
-        kept.approximate = lambda c, t: fold.merged(present(c, t))
+        kept.approximate = f"_m{slot}(c, t)"
+        kept.env[f"_m{slot}"] = lambda c, t: fold.merged(present(c, t))
     return kept, add, take
 
 

@@ -50,6 +50,7 @@ class Building:
     def start(self, stages: Sequence[Sequence[str]]) -> None:
         """Let guards name the stages of all journeys."""
         self.env |= environment(stages)
+        self.env["_own"] = own
 
     def expand(self, words: Sequence[str], *, active: bool) -> dict[str, str]:
         """Event types a list stands for, each with the word it came by; `activity` only as an act."""
@@ -198,8 +199,9 @@ class JourneyBuilding:
         name = f"_v{self.place}_{len(self.kept)}"
         self.building.env[name] = guard
 
-        def read(c: Any, t: int) -> Any:
-            value = guard(c, None, t)
-            return value.copy() if isinstance(value, list | dict) else value
+        return Kept(slot=-1, code=f"{name}(c, None, t)", read=lambda c, t: own(guard(c, None, t))), of
 
-        return Kept(slot=-1, code=f"{name}(c, None, t)", read=read), of
+
+def own(value: Any) -> Any:
+    """A value that does not change with the customer."""
+    return value.copy() if isinstance(value, list | dict) else value

@@ -50,12 +50,33 @@ def fuse(steps: Sequence[Step]) -> Update | None:
     """Make one function of all steps, in their order; None of none."""
     if not steps:
         return None
-    names: dict[str, Any] = {"__builtins__": _BUILTINS}
+    names: dict[str, Any] = {}
     lines = list(_HEAD)
     for number, each in enumerate(steps):
         names |= {f"{name}_{number}": value for name, value in each.own.items()}
         lines += [_OWN.sub(rf"\1_{number}", line) for line in each.lines]
-    source = "\n".join(("def fold(c, e, t):", *indented(lines)))
-    code = compile(source, "<fused steps>", "exec")
+    fold: Update = _function("c, e, t", lines, names)
+    return fold
+
+
+def fuse_dict(entries: Sequence[tuple[str, str]], env: Mapping[str, Any]) -> Callable[[Customer, int], Any]:
+    """Make a function (c, t) that gives {name: value} of (name, source that reads the value)."""
+    names = {**env, **{f"k{number}": name for number, (name, _) in enumerate(entries)}}
+    items = ", ".join(f"k{number}: {code}" for number, (_, code) in enumerate(entries))
+    return _function("c, t", [f"return {{{items}}}"], names)
+
+
+def fuse_names(entries: Sequence[tuple[str, str]], env: Mapping[str, Any]) -> Callable[[Customer, int], Any]:
+    """Make a function (c, t) that gives the names whose source is true, in a tuple: most often none."""
+    names = {**env, **{f"k{number}": name for number, (name, _) in enumerate(entries)}}
+    lines = ["found = ()"]
+    for number, (_, code) in enumerate(entries):
+        lines += [f"if {code}:", f"    found += (k{number},)"]
+    return _function("c, t", [*lines, "return found"], names)
+
+
+def _function(parameters: str, lines: Sequence[str], names: Mapping[str, Any]) -> Any:
+    source = "\n".join((f"def fused({parameters}):", *indented(lines)))
+    code = compile(source, "<fused>", "exec")
     body = next(each for each in code.co_consts if isinstance(each, CodeType))
-    return FunctionType(body, names, "fold")
+    return FunctionType(body, {**names, "__builtins__": _BUILTINS}, "fused")

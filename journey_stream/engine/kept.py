@@ -56,7 +56,8 @@ class Kept:
     """(type, only as an act of the customer, what to do)."""
     env: dict[str, Any] = field(default_factory=dict)
     """What `code` calls."""
-    approximate: Callable[[Customer, int], bool] | None = None
+    approximate: str | None = None
+    """Python source that tells whether a limit made it approximate, if one can."""
     oldest: str | None = None
     """`open`: source that reads the age of the oldest."""
     stage_slots: list[tuple[int, Any]] = field(default_factory=list)

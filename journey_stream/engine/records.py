@@ -24,17 +24,8 @@ TimerKey = tuple[int, "str | None"]
 
 
 def attributes_of(c: Customer, journey: JourneyTable, t: int) -> dict[str, Any]:
-    """Read the attributes that travel with the journey's records."""
-    found: dict[str, Any] = {}
-    for name, read, mutable in journey.records:
-        value = read(c, t)
-        found[name] = value.copy() if mutable else value
-    return found
-
-
-def approximate_of(c: Customer, journey: JourneyTable, t: int) -> tuple[str, ...]:
-    """Name those among them that a limit made approximate."""
-    return tuple(name for name, merged in journey.approximate if merged(c, t))
+    """Read the attributes that travel with the journey's records; nothing in it changes later."""
+    return journey.attributes(c, t)
 
 
 def customer_id(c: Customer) -> str | None:
@@ -67,7 +58,7 @@ def move(
     reason = ruling.reason
     if ruling.reason_from is not None:
         reason = ruling.reason_from(c, run.event, t)
-    attributes, approximate = attributes_of(c, journey, t), approximate_of(c, journey, t)
+    attributes, approximate = journey.attributes(c, t), journey.approximate(c, t)
     entries = c.entries[j]
     if entries is None:
         entries = c.entries[j] = {}
@@ -278,8 +269,8 @@ def _record(
             valid_until=until,
             sequence=c.sequences[j],
             payload=payload,
-            attributes=attributes_of(c, journey, t),
-            approximate=approximate_of(c, journey, t),
+            attributes=journey.attributes(c, t),
+            approximate=journey.approximate(c, t),
             contactable=contactable(c.consent),
             over_contacted=over_contacted(c, t),
             locale=c.locale,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from journey_stream.engine.arming import arming, disarming, sequence
 from journey_stream.engine.building import JourneyBuilding
-from journey_stream.engine.fusing import Step
+from journey_stream.engine.fusing import Step, fuse_dict, fuse_names
 from journey_stream.engine.paths import Getter
 from journey_stream.engine.state import NOWHERE
 from journey_stream.engine.tables import (
@@ -106,6 +106,7 @@ class RuleCompiler:
         """Make the journey's table."""
         journey, kept = self.journey, self.builder.kept
         stages = list(journey.stages.values())
+        env = self.builder.building.env
         slots = {slot: empty for each in kept.values() for slot, empty in each.stage_slots}
         return JourneyTable(
             index=self.j,
@@ -116,13 +117,21 @@ class RuleCompiler:
             owners=tuple(stage.owner for stage in stages),
             ranks=tuple(stage.rank for stage in stages),
             start=self._index[journey.start],
-            entries=tuple(self._entry(stage) for stage in self._stages),
-            records=tuple((name, kept[name].read, kept[name].mutable) for name in journey.records),
-            approximate=tuple(
-                (name, merged) for name in journey.records if (merged := kept[name].approximate) is not None
+            attributes=fuse_dict([(name, self._copied(name)) for name in journey.records], env),
+            approximate=fuse_names(
+                [(name, code) for name in journey.records if (code := kept[name].approximate) is not None],
+                env,
             ),
+            entries=tuple(self._entry(stage) for stage in self._stages),
             stage_slots=list(slots.items()),
         )
+
+    def _copied(self, name: str) -> str:
+        """Source that reads an attribute for keeps."""
+        kept = self.builder.kept[name]
+        if kept.mutable:
+            return f"{kept.code}.copy()"
+        return kept.code if kept.slot >= 0 else f"_own({kept.code})"
 
     def plan(self, kind: str, *, active: bool) -> Part:
         """Compile what an event of this type does here."""

@@ -30,7 +30,7 @@ def opened(attribute: Attribute, room: Room) -> Kept:
         code=f"_a{slot}(c.attrs[{slot}])",
         read=lambda c, t: open_.count(c.attrs[slot]),
         env={f"_a{slot}": open_.count, f"_o{slot}": open_.age},
-        approximate=lambda c, t: c.attrs[slot] is not None and c.attrs[slot][1] > 0,
+        approximate=f"(h := c.attrs[{slot}]) is not None and h[1] > 0",
         oldest=f"_o{slot}(c.attrs[{slot}], t)",
     )
     kept.updates += _on(attribute, room, _words(attribute), open_.open, guarded=True)

@@ -140,10 +140,11 @@ class JourneyTable:
     owners: tuple[str | None, ...]
     ranks: tuple[int, ...]
     start: int
+    attributes: Callable[[Customer, int], dict[str, Any]]
+    """Reads those that travel with records; nothing in it changes later."""
+    approximate: Callable[[Customer, int], tuple[str, ...]]
+    """Names those among them that a limit made approximate."""
     entries: tuple[Entry, ...] = ()
-    records: tuple[tuple[str, Read, bool], ...] = ()
-    """Attributes that travel with records: name, reader, whether the value has to be copied."""
-    approximate: tuple[tuple[str, Callable[[Customer, int], bool]], ...] = ()
     stage_slots: list[tuple[int, Any]] = field(default_factory=list)
     """Slots to empty on an entry."""
 

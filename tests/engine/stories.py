@@ -126,6 +126,5 @@ def recorded(attributes: str, events: list[tuple[str, int, dict[str, Any]]], unt
         story.on(kind, at, **properties)
     customer = story.partition.customer("ann")
     assert customer is not None
-    (_, read, _), *_ = story.program.journeys[0].records
     last = max((at for _, at, _ in events), default=0)
-    return read(customer, BEGIN + (last if until is None else until))
+    return story.program.journeys[0].attributes(customer, BEGIN + (last if until is None else until))["x"]
