@@ -63,7 +63,8 @@ def fuse_dict(entries: Sequence[tuple[str, str]], env: Mapping[str, Any]) -> Cal
     """Make a function (c, t) that gives {name: value} of (name, source that reads the value)."""
     names = {**env, **{f"k{number}": name for number, (name, _) in enumerate(entries)}}
     items = ", ".join(f"k{number}: {code}" for number, (_, code) in enumerate(entries))
-    return _function("c, t", [f"return {{{items}}}"], names)
+    read: Callable[[Customer, int], Any] = _function("c, t", [f"return {{{items}}}"], names)
+    return read
 
 
 def fuse_names(entries: Sequence[tuple[str, str]], env: Mapping[str, Any]) -> Callable[[Customer, int], Any]:
@@ -72,7 +73,8 @@ def fuse_names(entries: Sequence[tuple[str, str]], env: Mapping[str, Any]) -> Ca
     lines = ["found = ()"]
     for number, (_, code) in enumerate(entries):
         lines += [f"if {code}:", f"    found += (k{number},)"]
-    return _function("c, t", [*lines, "return found"], names)
+    merged: Callable[[Customer, int], Any] = _function("c, t", [*lines, "return found"], names)
+    return merged
 
 
 def _function(parameters: str, lines: Sequence[str], names: Mapping[str, Any]) -> Any:

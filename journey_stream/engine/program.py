@@ -8,13 +8,12 @@ many there are.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from journey_stream.engine.building import Building, JourneyBuilding
 from journey_stream.engine.fusing import fuse
-from journey_stream.engine.kept import Read
 from journey_stream.engine.layout import Layout, fingerprint, pack
 from journey_stream.engine.profile import UPDATES
 from journey_stream.engine.rules import RuleCompiler
@@ -73,17 +72,15 @@ class Program:
             texts=[*texts, f"{options.forget_after_anonymous} {options.forget_after_known}"],
         )
         self.fingerprint = fingerprint(self.layout)
-        self._before_readers: tuple[tuple[Read, bool], ...] = tuple(building.befores.values())
+        readers = list(building.befores.values())
+        for timer in timers:
+            needs = sorted(timer.needs | building.always_before)
+            timer.before = tuple((place, *readers[place]) for place in needs)
 
     @property
     def layout_bytes(self) -> bytes:
         """What `Partition.learn` of a later program needs to read states written by this one."""
         return pack(self.layout)
-
-    def snapshot(self, c: Customer, t: int) -> Iterator[tuple[Any, bool]]:
-        """All values that some rule wants to see as they were before: (value, whether to copy it)."""
-        for read, mutable in self._before_readers:
-            yield read(c, t), mutable
 
     def newcomer(self, person: str, known: bool, t: int) -> Customer:
         """Make the state of a person never seen before."""

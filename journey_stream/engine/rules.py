@@ -78,6 +78,8 @@ class RuleCompiler:
         self._slots: dict[int, int] = {}
         """Place of a signal rule to its slot."""
         self._memories: dict[str, int] = {}
+        self._after_needs: dict[int, frozenset[int]] = {}
+        """Place of the rule to the values before the event that its `after` asks for."""
 
     # What is fixed before any event type is looked at.
 
@@ -140,7 +142,10 @@ class RuleCompiler:
         chances: list[list[Chance]] = [[] for _ in range(len(self._stages) + 1)]
         cancels: list[Cancel] = []
         for place, rule in enumerate(self._rules):
-            part.timers += self._ops(place, rule, kind, active=active)
+            steps = self._ops(place, rule, kind, active=active)
+            part.timers += steps
+            if steps:
+                part.before |= self._after_needs.get(place, frozenset())
             part.sequences += self._steps(place, rule, kind, active=active)
             word, words, where, sequence_slot = self._triggered(place, rule, kind, active=active)
             if isinstance(rule, SignalRule):
@@ -277,7 +282,7 @@ class RuleCompiler:
             key=key,
             journey=self.j,
             live=(*(stage in stages for stage in self._stages), False),
-            after=after if isinstance(after, int) else self.builder.when(after, id_=here.id_)[0],
+            after=after if isinstance(after, int) else self._after(place, trigger, after, here.id_),
             by=trigger.by is not None,
             limit=trigger.limit,
             min_dwell=rule.min_dwell if isinstance(rule, TransitionRule) else 0,
@@ -291,7 +296,16 @@ class RuleCompiler:
             )
         else:
             timer.call = self._call(place, rule, here, None)
+        timer.needs = frozenset(here.before)
         return timer
+
+    def _after(self, place: int, trigger: Absence, after: Expression, id_: Type | None) -> Guard:
+        guard, needs = self.builder.when(after, id_=id_)
+        if trigger.since == "stage":
+            self.builder.building.always_before |= needs
+        else:
+            self._after_needs[place] = needs
+        return guard
 
     def _ops(self, place: int, rule: Rule, kind: str, *, active: bool) -> tuple[Step, ...]:
         trigger = rule.trigger

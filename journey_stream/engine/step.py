@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from journey_stream.engine.kept import Read
 from journey_stream.engine.profile import update_profile
 from journey_stream.engine.program import Program
 from journey_stream.engine.records import START, TimerKey, call, cancel, move
@@ -40,11 +41,7 @@ def apply_event(  # noqa: C901 (the order of things, in one piece)
     """Take one event in at `t`; timers due before have fired."""
     plan = (program.active if e.activity else program.passive).get(e.type) or program.other
     if plan.before:
-        before = [None] * program.befores
-        for place, read, mutable in plan.before:
-            value = read(c, t)
-            before[place] = value.copy() if mutable else value
-        c.before = before
+        take_before(program, c, plan.before, t)
     update_profile(c, e, t, program.silences)
     if plan.profile is not None:
         plan.profile(c, e, t)
@@ -72,6 +69,14 @@ def apply_event(  # noqa: C901 (the order of things, in one piece)
     elif plan.touched:
         _calls(program, plan, c, e, t, done, run)
     c.before = c.earlier = None
+
+
+def take_before(program: Program, c: Customer, readers: tuple[tuple[int, Read, bool], ...], t: int) -> None:
+    """Keep the values that some rule wants to see as they were."""
+    before = c.before = [None] * program.befores
+    for place, read, mutable in readers:
+        value = read(c, t)
+        before[place] = value.copy() if mutable else value
 
 
 def _start(program: Program, c: Customer, t: int, run: Run) -> list[int]:

@@ -107,6 +107,10 @@ class Timer:
     limit: int
     min_dwell: int
     when: Guard | None
+    needs: frozenset[int] = frozenset()
+    """Values before that its expressions ask for (before a timer is as now)."""
+    before: tuple[tuple[int, Read, bool], ...] = ()
+    """Their readers, and those of the signals that its move may raise."""
     moves: tuple[Move | None, ...] = ()
     """Transitions: per stage, where to."""
     call: Call | None = None

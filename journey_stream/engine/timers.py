@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from journey_stream.engine.program import Program
 from journey_stream.engine.records import call
 from journey_stream.engine.state import Customer
-from journey_stream.engine.step import first_move, raise_first_to_last, unknown
+from journey_stream.engine.step import first_move, raise_first_to_last, take_before, unknown
 from journey_stream.engine.tables import Run
 from journey_stream.values import NEVER
 
@@ -70,8 +70,8 @@ def fire(program: Program, c: Customer, due: Due, run: Run) -> None:
     c.id = identity
     if t > c.latest:
         c.latest = t
-    if program.befores:
-        c.before = [value.copy() if mutable else value for value, mutable in program.snapshot(c, t)]
+    if timer.before:
+        take_before(program, c, timer.before, t)
     key = (at, identity)
     if timer.call is None:
         rule = timer.moves[c.stages[timer.journey]]

@@ -129,6 +129,20 @@ def test_after_may_be_an_expression_read_when_the_event_came() -> None:
     assert [("one", "two", 70 * DAY)] == story.moves
 
 
+def test_after_may_ask_for_the_value_before_the_event() -> None:
+    story = Story(
+        journey(
+            "attributes: {n: {count: page_viewed}}\n"
+            "transitions:\n"
+            '  - {id: there, from: one, to: two, after: "3600.0 * (1 + before.n)", since: page_viewed}\n'
+            '  - {id: back, from: two, to: one, after: "3600.0 * before.n", since: stage}\n'
+        )
+    )
+    story.on("page_viewed", 0).on("page_viewed", MINUTE).until(DAY)
+
+    assert [("one", "two", 2 * HOUR + MINUTE), ("two", "one", 4 * HOUR + MINUTE)] == story.moves
+
+
 def test_an_unknown_after_arms_nothing() -> None:
     story = Story(
         journey(
