@@ -169,14 +169,16 @@ class Partition:
         if log is None:
             log = self._touch(c)
         due = c.due
+        bound = c.due = self._queue.bound(person, due)
         if event.at < c.latest:
             self._counts["late" if run.late else "disordered"] += 1
         elif run.late:
             self._counts["late"] += 1
         _take(self.program, c, event, mark, run)
         log.append((event, None, run.now, run.late))
-        if c.due != due:
-            self._queue.moved(person, due, c.due)
+        armed, c.due = c.due, min(c.due, due)
+        if armed < bound:
+            self._queue.put(person, armed)
         self._counts["applied"] += 1
 
     def _settle(self, c: Customer, until: int) -> Customer | None:
@@ -199,7 +201,7 @@ class Partition:
         c = self.program.newcomer(person, event.customer_id is not None, event.at)
         self._hot[person] = c
         self._touch(c)
-        self._queue.load(person, c.due)
+        self._queue.put(person, c.due)
         self._counts["new"] += 1
         return c
 
@@ -367,7 +369,7 @@ class Partition:
         if c is not None:
             self._hot[person] = c
             c.log = log or None
-            self._queue.load(person, c.due)
+            self._queue.put(person, c.due)
         return c
 
     def _again(
@@ -390,8 +392,7 @@ class Partition:
 
 def _take(program: Program, c: Customer, event: Event, mark: bytes, run: Run) -> None:
     """Let one customer, whose timers have fired, take an event in."""
-    latest = c.latest
-    t = event.at if event.at > latest else latest
+    t = event.at if event.at > c.latest else c.latest
     run.event = event
     options = program.options
     remember(c, mark, t, options.dedup_window, options.dedup_limit)

@@ -53,8 +53,16 @@ class DueQueue:
         elif live != after:
             self._live[person] = live
 
+    def bound(self, person: str, hint: int) -> int:
+        """Tell from when on a timer that is armed now needs an entry of its own.
+
+        That is the hint, or the live entry's due where one that came too early was put back behind the hint.
+        """
+        live = self._live.get(person, hint)
+        return live if live > hint else hint
+
     def put(self, person: str, due: int) -> None:
-        """Put back an entry that came too early, at the due that was found."""
+        """Make this due the person's live entry."""
         if due == self._hint_of(person):
             self._live.pop(person, None)
         else:

@@ -280,3 +280,17 @@ def test_timers_survive_a_restart(restarts: bool) -> None:
     story.until(2 * DAY)
 
     assert [("one", "two", DAY)] == story.moves
+
+
+def test_a_timer_armed_between_a_passed_hint_and_an_entry_put_back_fires_in_time() -> None:
+    story = Story(
+        journey(
+            "transitions: [{id: silent, from: one, to: two, after: 1d, since: page_viewed}]\n"
+            "signals: [{id: soon, title: S, after: 10m, since: product_added, owner: x}]\n"
+        )
+    )
+    story.on("page_viewed", 0).on("page_viewed", HOUR).until(DAY)
+    # Behind the clock, and so not after the hint: the heap's entry was put back to where the silence is due.
+    story.on("product_added", DAY).until(DAY + 10 * MINUTE)
+
+    assert [("soon", "raised", DAY + 10 * MINUTE)] == story.calls
