@@ -1,10 +1,10 @@
 """`make bench`: plain Faust and the worker side by side, on the same events, in one run.
 
 Enters: options (`--help`). Leaves: a table with the median of each figure and the ratios, and a JSON file.
-Strategy: one embedded Kafka, topics filled once; then plain Faust (`plain_faust.py`: one model, no guarantees)
-and the worker (five models, through the hop, exactly once) take turns. Each is a process of its own that
-finds all events waiting; what counts is the time between 5 % and 95 % of the events, so that nobody's start or
-end counts. A figure counts only when the output was right: the worker's net records must equal a replay's,
+Strategy: one embedded Kafka, topics filled once; then plain Faust (`plain_faust.py`: one model, no
+guarantees) and the worker (five models, through the hop, exactly once) take turns. Each is a process of its
+own that finds all events waiting; what counts is the time between 5 % and 95 % of the events, so that
+nobody's start or end counts. A figure counts only when the output was right: the worker's net records must equal a replay's,
 plain Faust must publish as many changes as the events say.
 """
 
@@ -19,6 +19,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.request
 from collections import defaultdict
@@ -34,7 +35,7 @@ from journey_stream.broker.embedded import free_port
 from journey_stream.deployment import assemble
 from journey_stream.kafka.hop import Partitioner
 from journey_stream.replay import replay
-from journey_stream.settings import Fetch, Settings, TopicNames, Web
+from journey_stream.settings import Fetch, Settings, TopicNames
 from journey_stream.shop.feed import feed
 from journey_stream.shop.records import ShopOptions, ShopRecord
 from journey_stream.shop.simulate import simulate
@@ -74,9 +75,11 @@ def main() -> int:
     shop = ShopOptions(seed=7, customers=options.customers, days=options.days)
     records = list(simulate(shop))
     until = shop.start + (shop.days + 200) * DAY
-    with tempfile.TemporaryDirectory(prefix="journey-stream-bench-") as folder:
-        with EmbeddedKafka(Path(folder) / "kafka", heap="1g", tell=say) as kafka:
-            figures = asyncio.run(measure(kafka, records, until, options.repeats, Path(folder)))
+    with (
+        tempfile.TemporaryDirectory(prefix="journey-stream-bench-") as folder,
+        EmbeddedKafka(Path(folder) / "kafka", heap="1g", tell=say) as kafka,
+    ):
+        figures = asyncio.run(measure(kafka, records, until, options.repeats, Path(folder)))
     report(figures, len(records), options.out)
     return 0
 
@@ -151,7 +154,9 @@ def oracle(settings: Settings, records: list[ShopRecord], until: int) -> set[str
     sources: dict[str, list[bytes]] = defaultdict(list)
     for record in records:
         sources[record.source].append(record.value or b"")
-    outcome = replay(deployment.program, list(sources.values()), deployment.decoder, settings.allowed_lateness, until)
+    outcome = replay(
+        deployment.program, list(sources.values()), deployment.decoder, settings.allowed_lateness, until
+    )
     return {identity(r) for r in outcome.records}
 
 
@@ -165,6 +170,7 @@ def identity(record: Any) -> str:
 async def run_plain(kafka: EmbeddedKafka, events: int, changes: int, turn: int, folder: Path) -> Figure:
     """Let plain Faust work through its topic, check its count of changes."""
     group = f"bench-plain-{turn}"
+    await create_topic(kafka.bootstrap, group + "-changes")
     environment = {
         **os.environ,
         "BENCH_BROKER": kafka.bootstrap,
@@ -183,11 +189,13 @@ async def run_plain(kafka: EmbeddedKafka, events: int, changes: int, turn: int, 
     try:
         assert process.stdout is not None
         line = ""
-        async with asyncio.timeout(1200):
-            while not line.startswith("{"):
-                line = await asyncio.to_thread(process.stdout.readline)
-                if not line and process.poll() is not None:
-                    raise SystemExit(f"plain Faust ended with {process.returncode} before it had read everything")
+        guard = threading.Timer(60 + events / 500, process.kill)  # a stuck peer must not hang the bench
+        guard.start()
+        while not line.startswith("{"):
+            line = await asyncio.to_thread(process.stdout.readline)
+            if not line:
+                raise SystemExit(f"plain Faust ended with {process.wait()} before it had read everything")
+        guard.cancel()
         published = 0
         for _ in range(60):
             published = await count(kafka.bootstrap, group + "-changes")
@@ -195,7 +203,9 @@ async def run_plain(kafka: EmbeddedKafka, events: int, changes: int, turn: int, 
                 break
             await asyncio.sleep(1)
         if published != changes:
-            raise SystemExit(f"plain Faust published {published} changes, {changes} are due: its figure cannot count")
+            raise SystemExit(
+                f"plain Faust published {published} changes, {changes} are due: its figure cannot count"
+            )
     finally:
         process.kill()
         process.wait()
@@ -256,7 +266,9 @@ def at(samples: list[tuple[int, float, float]], wanted: float) -> tuple[float, f
     return before[1], before[2]
 
 
-_APPLIED = re.compile(r'journey_stream_engine_outcomes_total\{outcome="(?:applied|duplicate|unknown_person)"\} (\S+)')
+_APPLIED = re.compile(
+    r'journey_stream_engine_outcomes_total\{outcome="(?:applied|duplicate|unknown_person)"\} (\S+)'
+)
 
 
 def read_progress(port: int, pid: int) -> tuple[int, float, float] | None:
@@ -287,7 +299,9 @@ async def count(bootstrap: str, topic: str) -> int:
 
 async def read_all(bootstrap: str, topic: str) -> Any:
     """Yield every committed value of a topic up to its end now."""
-    consumer = AIOKafkaConsumer(bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=bootstrap, isolation_level="read_committed", enable_auto_commit=False
+    )
     await consumer.start()
     try:
         await consumer._client.add_topic(topic)
@@ -321,7 +335,9 @@ def flags(settings: Settings, application: str, port: int = 0) -> list[str]:
 
 def command(verb: str, *words: str) -> None:
     """Run a verb of the command line."""
-    subprocess.run([sys.executable, "-m", "journey_stream", verb, *words], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-m", "journey_stream", verb, *words], check=True, stdout=subprocess.DEVNULL
+    )
 
 
 def report(figures: dict[str, list[Figure]], events: int, out: Path) -> None:

@@ -46,9 +46,7 @@ Direction = Literal["forward", "backward", "lateral"]
 Trigger = Literal["event", "timer", "correction", "merge", "migration"]
 SignalStatus = Literal["raised", "cancelled"]
 Consent = Literal["yes", "no", "unknown"]
-FieldType = Literal[
-    "string", "double", "bool", "time", "map", "list<string>", "list<double>", "list<map>"
-]
+FieldType = Literal["string", "double", "bool", "time", "map", "list<string>", "list<double>", "list<map>"]
 """The static type of an event property; a `time` is a double of seconds since the epoch to a guard."""
 
 
