@@ -20,13 +20,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-import msgspec
 
 from journey_stream.cli import example
 from journey_stream.cli.common import note
@@ -37,7 +36,7 @@ from journey_stream.values import DAY, rfc3339
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from journey_stream.shop import ShopOptions, ShopRecord
+    from journey_stream.shop import ShopOptions
     from journey_stream.shop.live import LiveView
 
 SHARE = click.FloatRange(0, 1)
@@ -195,7 +194,7 @@ class _Demo:
         names = TopicNames.of(settings)
         topics = dict(zip(settings.sources, names.sources, strict=True))
         with LiveView(self.console) as view:
-            records = _sendable(simulate(self.options))
+            records = simulate(self.options)
             self.sent = await feed(records, topics, client_options(settings), on_progress=view.progress)
             total = sum(self.sent.values())
             view.progress(total, total)
@@ -289,15 +288,6 @@ class _Demo:
 
     def _say(self, text: str) -> None:
         self.console.print(text, style="dim", highlight=False)
-
-
-def _sendable(records: Iterable[ShopRecord]) -> Iterator[ShopRecord]:
-    """Give an empty key to records that have neither key nor value: Kafka takes them, aiokafka does not."""
-    for record in records:
-        if record.key is None and record.value is None:
-            yield msgspec.structs.replace(record, key=b"")
-        else:
-            yield record
 
 
 def _entered(records: list[dict[str, Any]]) -> dict[str, dict[str, int]]:

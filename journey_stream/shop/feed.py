@@ -81,7 +81,9 @@ async def _send_all(
     for record in records:
         topic = topics[record.source]
         headers = list(record.headers) or None
-        under_way.append(await producer.send(topic, record.value, record.key, headers=headers))
+        # Kafka takes a record with neither key nor value, aiokafka does not.
+        key = b"" if record.key is None and record.value is None else record.key
+        under_way.append(await producer.send(topic, record.value, key, headers=headers))
         sent[topic] += 1
         count += 1
         if len(under_way) >= AT_ONCE:
