@@ -17,7 +17,8 @@ from journey_stream.engine.program import Program
 from journey_stream.engine.state import Customer, decode, encode
 from journey_stream.engine.step import apply_event
 from journey_stream.engine.tables import Run
-from journey_stream.values import NEVER, Event, Signal, Transition
+from journey_stream.engine.timers import earliest
+from journey_stream.values import DAY, NEVER, Event, Signal, Transition
 
 FEW = settings(max_examples=60, deadline=None)
 
@@ -191,3 +192,20 @@ def test_the_earliest_due_at_rest_is_never_too_late(history: list[Event]) -> Non
     partition.fire(due - 1 if due != NEVER else end_of(history), 0)
 
     assert [] == partition.drain().records
+
+
+@FEW
+@given(histories(), st.lists(st.integers(-2 * DAY, 2 * DAY), min_size=25, max_size=25))
+def test_no_timer_is_overlooked_when_events_come_behind_the_clock(
+    history: list[Event], ahead: list[int]
+) -> None:
+    partition, clock = Partition(PROGRAM), 0
+    for event, leap in zip(history, ahead, strict=False):
+        clock = max(clock, event.at + leap)
+        partition.fire(clock, clock)
+        partition.apply(event, clock)
+        partition.fire(clock, clock)
+        for person in partition.people():
+            customer = partition.customer(person)
+            assert customer is not None
+            assert earliest(PROGRAM, customer)[0] > clock
