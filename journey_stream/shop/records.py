@@ -46,6 +46,8 @@ class ShopOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """Anonymous visitors who never identify themselves, as a share of `customers`."""
     cast: bool = True
     """Let the scripted customers in, who show the rare stages and signals (needs 400 days for all)."""
+    browsing: float = 0.0
+    """Further pages that a session looks at, on average: the traffic of a shop that is mostly looked at."""
     duplicates: float = 0.0
     """Records that are delivered a second time, with the same `event_id`, later."""
     out_of_order: float = 0.0
@@ -69,10 +71,10 @@ class ShopOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             if not 0 <= share <= 1:
                 msg = f"shop option {name}: expected a share between 0 and 1, got {share}"
                 raise ValueError(msg)
-        if self.customers < 0 or self.days < 1 or self.visitors < 0:
+        if self.customers < 0 or self.days < 1 or self.visitors < 0 or self.browsing < 0:
             msg = (
-                "shop options: expected customers >= 0, days >= 1 and visitors >= 0, "
-                f"got {self.customers}, {self.days} and {self.visitors}"
+                "shop options: expected customers >= 0, days >= 1, visitors >= 0 and browsing >= 0, "
+                f"got {self.customers}, {self.days}, {self.visitors} and {self.browsing}"
             )
             raise ValueError(msg)
 

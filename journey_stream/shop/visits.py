@@ -105,6 +105,8 @@ def _session(world: World, who: Person, day: int, at: int) -> None:
         if draw() < 0.3:
             emit(who, at + 3 * SECOND, "promotion_clicked", banner, context)
         at += 8 * SECOND
+    if world.options.browsing:
+        at = _browse(world, who, at, context)
     if draw() < persona.content:
         at = _read(world, who, at, context)
     if draw() < persona.help:
@@ -119,6 +121,17 @@ def _session(world: World, who: Person, day: int, at: int) -> None:
     if who.customer_id is not None:
         _get_known(world, who, at, context)
         relations.after_visit(world, who, day, at + 2 * MINUTE, context)
+
+
+def _browse(world: World, who: Person, at: int, context: dict[str, Any]) -> int:
+    """Wander from page to page: `ShopOptions.browsing` of them on average, at most ten times as many."""
+    mean = world.options.browsing
+    for _ in range(min(int(world.rng.expovariate(1 / mean) + 0.5), int(10 * mean))):
+        category = who.category if world.random() < 0.6 else world.pick(CATEGORIES)
+        page = _page(f"{HOME}c/{category}?p={int(world.random() * 9)}", category.title(), "product", category)
+        world.emit(who, at, "page_viewed", page, context)
+        at += _pause(world)
+    return at
 
 
 def _pause(world: World) -> int:
