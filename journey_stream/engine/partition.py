@@ -13,15 +13,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import TypeAlias
 
-import msgspec
-
+from journey_stream.engine.drained import Drained
 from journey_stream.engine.ids import fingerprint
 from journey_stream.engine.layout import Translation, unpack
 from journey_stream.engine.layout import fingerprint as fingerprint_of_layout
 from journey_stream.engine.program import Program
 from journey_stream.engine.queue import DueQueue
 from journey_stream.engine.seen import has_seen, remember
-from journey_stream.engine.stages import Record, tombstones, with_stages
+from journey_stream.engine.stages import tombstones, with_stages
 from journey_stream.engine.state import Customer, decode, due_of, encode, fingerprint_of
 from journey_stream.engine.step import apply_event
 from journey_stream.engine.tables import Run
@@ -29,26 +28,13 @@ from journey_stream.engine.timers import FORGET, Due, earliest, fire, forgotten_
 from journey_stream.errors import EngineError, StateError
 from journey_stream.values import NEVER, Event, rfc3339
 
+__all__ = ["LAYOUT_KEY", "Drained", "Partition"]
+
 LAYOUT_KEY = "\0layout:"
 """States under a key that begins so are layouts (`Program.layout_bytes`), not persons."""
 
 Log: TypeAlias = list[tuple[Event | None, Due | None, int, bool]]
 """Entries (event, timer that fired, decided at, late): one of the first two."""
-
-
-class Drained(msgspec.Struct):
-    """What came of a batch."""
-
-    records: list[Record]
-    """Transitions and signals in the order they happened, then the stages they led to, one per journey."""
-    changes: list[tuple[str, bytes | None]]
-    """(person or layout key, state or None for a tombstone)."""
-    rejected: list[tuple[Event, str]]
-    """Events the engine failed on twice, each with a detail for people."""
-    counts: Counter[str]
-    """applied, late, disordered, duplicate, unknown_person, rejected, timers, forgotten, new."""
-    unknown: dict[tuple[str, str], int]
-    """(journey, rule) to how often its expression touched something unknown, and so was not true."""
 
 
 class Partition:
@@ -73,6 +59,16 @@ class Partition:
     def next_due(self) -> int:
         """When something may be due: never later than the earliest timer, NEVER without any."""
         return self._queue.next_due
+
+    def __len__(self) -> int:
+        """How many customers are known; costs as much as was touched since the last drain."""
+        blobs, hot = self._blobs, self._hot
+        return len(blobs) + sum((person in hot) - (person in blobs) for person in self._touched)
+
+    @property
+    def timers_pending(self) -> int:
+        """How many customers have something due some time; at most so many, since it is not counted out."""
+        return min(len(self._queue), len(self))
 
     # States at rest.
 

@@ -51,6 +51,23 @@ def test_a_duplicate_changes_nothing_not_even_timers() -> None:
     assert (before, []) == (story.partition.encoded("ann"), story.drained[-1].changes)
 
 
+def test_customers_are_counted_between_drains_too() -> None:
+    partition = Partition(compiled(BUY, options=EngineOptions(forget_after_anonymous=DAY)))
+    partition.apply(event("page_viewed", 0, "a"), 0)
+    partition.apply(event("page_viewed", 1, "b", anonymous_id="x"), 1)
+    assert (2, 1) == (len(partition), partition.timers_pending)
+
+    partition.drain()
+    partition.apply(event("page_viewed", 2, "c", anonymous_id="y"), 2)
+    assert (3, 2) == (len(partition), partition.timers_pending)
+
+    partition.fire(BEGIN + 9 * DAY, 3)
+    assert (1, 0) == (len(partition), partition.timers_pending)
+    partition.drain()
+    assert ["ann"] == partition.people()
+    assert 1 == len(partition)
+
+
 def test_remembered_ids_are_bounded() -> None:
     story = Story(BUY, options=EngineOptions(dedup_limit=3))
     for number in range(5):

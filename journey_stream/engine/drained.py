@@ -1,0 +1,25 @@
+"""What a partition hands out at each drain: records, changed states, what was refused, counts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import msgspec
+
+from journey_stream.engine.stages import Record
+from journey_stream.values import Event
+
+
+class Drained(msgspec.Struct):
+    """What came of a batch."""
+
+    records: list[Record]
+    """Transitions and signals in the order they happened, then the stages they led to, one per journey."""
+    changes: list[tuple[str, bytes | None]]
+    """(person or layout key, state or None for a tombstone)."""
+    rejected: list[tuple[Event, str]]
+    """Events the engine failed on twice, each with a detail for people."""
+    counts: Counter[str]
+    """applied, late, disordered, duplicate, unknown_person, rejected, timers, forgotten, new."""
+    unknown: dict[tuple[str, str], int]
+    """(journey, rule) to how often its expression touched something unknown, and so was not true."""
