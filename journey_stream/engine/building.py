@@ -153,6 +153,10 @@ class JourneyBuilding:
             self._compiled[key] = (guard, frozenset(scope.before))
         return self._compiled[key]
 
+    def scalar(self, name: str) -> bool:
+        """Whether an attribute's values are no collections: nothing to copy."""
+        return self._types[name].name in ("bool", "int", "double", "string")
+
     def _before(self, name: str) -> int:
         kept, key = self.kept[name], self.journey.attributes[name].sharing_key or f"{self.place}/{name}"
         befores = self.building.befores
@@ -190,7 +194,8 @@ class JourneyBuilding:
     def _value(self, attribute: Attribute) -> tuple[Kept, Type]:
         expression = attribute.value
         assert expression is not None, attribute.name
-        for needed in sorted(expression.names() | expression.members("before") | expression.calls("oldest")):
+        needed_names = expression.names() | expression.members("before") | expression.calls("oldest")
+        for needed in sorted(needed_names):
             if needed in self.journey.attributes and needed != attribute.name:
                 self._attribute(needed)
         of, _ = check(expression, self.names.when())
@@ -198,8 +203,14 @@ class JourneyBuilding:
         self.building.always_before |= before
         name = f"_v{self.place}_{len(self.kept)}"
         self.building.env[name] = guard
-
-        return Kept(slot=-1, code=f"{name}(c, None, t)", read=lambda c, t: own(guard(c, None, t))), of
+        kept = Kept(slot=-1, code=f"{name}(c, None, t)", read=lambda c, t: own(guard(c, None, t)))
+        read = [kept_ for each, kept_ in self.kept.items() if each in needed_names]
+        kept.moves = (
+            bool(needed_names & {"dwell", "loops"})
+            or bool(expression.calls("entries"))
+            or any(each.moves or each.stage_slots for each in read)
+        )
+        return kept, of
 
 
 def own(value: Any) -> Any:

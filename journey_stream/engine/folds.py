@@ -86,6 +86,7 @@ class _Identified(Fold):
 
     def __init__(self, limit: int, zero: int | float) -> None:
         self.limit, self.zero = limit, zero
+        self.inline = f"(c.attrs[{{0}}] or ({zero},))[0]"
 
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         if held is None:
@@ -147,6 +148,7 @@ class _Last(Fold):
 
 
 class _Distinct(Fold):
+    inline = "(c.attrs[{0}] or ([],))[0]"
     mutable = True
     merges = True
 
@@ -174,6 +176,7 @@ class _Distinct(Fold):
 class _Mapped(Fold):
     """A map from key to last, sum or count; `add` takes (key, value)."""
 
+    inline = "(c.attrs[{0}] or ({{}},))[0]"
     mutable = True
     merges = True
 

@@ -58,6 +58,8 @@ class Kept:
     """What `code` calls."""
     approximate: str | None = None
     """Python source that tells whether a limit made it approximate, if one can."""
+    moves: bool = False
+    """Whether entering a stage can change the value at once."""
     oldest: str | None = None
     """`open`: source that reads the age of the oldest."""
     stage_slots: list[tuple[int, Any]] = field(default_factory=list)

@@ -389,7 +389,7 @@ class Partition:
 def _take(program: Program, c: Customer, event: Event, mark: bytes, run: Run) -> None:
     """Let one customer, whose timers have fired, take an event in."""
     t = event.at if event.at > c.latest else c.latest
-    run.event = event
+    run.begin(event)
     options = program.options
     remember(c, mark, t, options.dedup_window, options.dedup_limit)
     apply_event(program, c, event, t, run)

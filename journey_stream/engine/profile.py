@@ -23,6 +23,7 @@ _NO: Final = 2
 
 WEEK_LIMIT: Final = 4
 DAY_LIMIT: Final = 1
+WEEK: Final = 7 * DAY
 MESSAGES_KEPT: Final = WEEK_LIMIT + 1
 
 ProfileUpdate = Callable[[Customer, Event, int], None]
@@ -36,9 +37,11 @@ def contactable(consent: int) -> Contactable:
 
 def over_contacted(c: Customer, t: int) -> bool:
     """More than four marketing messages in the last seven days, or more than one in the last."""
-    messages = c.messages
-    week = sum(at > t - 7 * DAY for at in messages)
-    return week > WEEK_LIMIT or sum(at > t - DAY for at in messages) > DAY_LIMIT
+    messages = c.messages  # in the order of time: only the one that would be too much needs a look
+    sent = len(messages)
+    return (sent > DAY_LIMIT and messages[-1 - DAY_LIMIT] > t - DAY) or (
+        sent > WEEK_LIMIT and messages[-1 - WEEK_LIMIT] > t - WEEK
+    )
 
 
 def _set(c: Customer, channel: str | None, answer: int, otherwise: tuple[str, ...]) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 from journey_stream.engine.ids import signal_id, transition_id
 from journey_stream.engine.profile import contactable, over_contacted
 from journey_stream.engine.state import NOWHERE, Customer
-from journey_stream.engine.tables import Call, JourneyTable, Ruling, Run
+from journey_stream.engine.tables import About, Call, JourneyTable, Ruling, Run, Timer
 from journey_stream.values import NEVER, SECOND, Cause, Direction, Signal, SignalStatus, Transition
 
 START = Ruling("start", None, None, None)
@@ -21,11 +21,8 @@ RAISED_KEPT = 100
 """Signals per rule that can still be cancelled; older ones can no more."""
 
 TimerKey = tuple[int, "str | None"]
-
-
-def attributes_of(c: Customer, journey: JourneyTable, t: int) -> dict[str, Any]:
-    """Read the attributes that travel with the journey's records; nothing in it changes later."""
-    return journey.attributes(c, t)
+Said = tuple[str, SignalStatus, "int | None", "str | None", dict[str, Any], bool]
+"""Of a signal: id, status, valid until, reason, payload, raised (or taken back) by an event."""
 
 
 def customer_id(c: Customer) -> str | None:
@@ -38,13 +35,38 @@ def anonymous_id(c: Customer) -> str | None:
     return c.anonymous_id if c.known else c.person.removeprefix("anon:")
 
 
-def cause_of(run: Run, t: int, timer: TimerKey | None) -> tuple[Cause, str | TimerKey]:
-    """Tell what made a record: for people, and for its id."""
+def about(c: Customer, t: int, run: Run, timer: TimerKey | None) -> About:
+    """Put together what all records of an event (or timer) say alike: nothing in it changes between them."""
     e = run.event
+    key: str | TimerKey
     if timer is None and e is not None:
-        return Cause(e.event_id, e.type, e.at), e.event_id
-    due = t if timer is None else timer[0]
-    return Cause(None, TIMER, due), timer or (due, None)
+        cause, key = Cause(e.event_id, e.type, e.at), e.event_id
+    else:
+        due = t if timer is None else timer[0]
+        cause, key = Cause(None, TIMER, due), timer or (due, None)
+    run.about = About(
+        customer_id(c),
+        anonymous_id(c),
+        contactable(c.consent),
+        over_contacted(c, t),
+        cause,
+        key,
+        e is not None and e.replay,
+    )
+    return run.about
+
+
+def attributes_of(c: Customer, journey: JourneyTable, t: int) -> dict[str, Any]:
+    """Read the attributes that travel with the journey's records; nothing in it changes later."""
+    return journey.attributes(c, t)
+
+
+def read_attributes(
+    c: Customer, journey: JourneyTable, t: int, run: Run
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Read what travels with the journey's records, and what of it is approximate; kept for the next one."""
+    found = run.read[journey.index] = (journey.attributes(c, t), journey.approximate(c, t))
+    return found
 
 
 def move(
@@ -58,7 +80,8 @@ def move(
     reason = ruling.reason
     if ruling.reason_from is not None:
         reason = ruling.reason_from(c, run.event, t)
-    attributes, approximate = journey.attributes(c, t), journey.approximate(c, t)
+    shared = run.about or about(c, t, run, timer)
+    attributes, approximate = run.read.get(j) or read_attributes(c, journey, t, run)
     entries = c.entries[j]
     if entries is None:
         entries = c.entries[j] = {}
@@ -74,16 +97,16 @@ def move(
         if step < 0:
             c.loops[j] += 1
     c.sequences[j] += 1
-    cause, key = cause_of(run, t, timer)
     from_, to = None if left == NOWHERE else journey.stages[left], journey.stages[target]
-    event = run.event
     run.records.append(
         Transition(
-            transition_id=transition_id(journey.id, journey.version, c.person, from_, to, ruling.id, key, t),
+            transition_id=transition_id(
+                journey.id, journey.version, c.person, from_, to, ruling.id, shared.key, t
+            ),
             journey=journey.id,
             version=journey.version,
-            customer_id=customer_id(c),
-            anonymous_id=anonymous_id(c),
+            customer_id=shared.customer_id,
+            anonymous_id=shared.anonymous_id,
             account_id=c.account_id,
             from_=from_,
             to=to,
@@ -94,7 +117,7 @@ def move(
             reason=reason,
             owner=ruling.owner if ruling.owner is not None else journey.owners[target],
             trigger="event" if timer is None else "timer",
-            cause=cause,
+            cause=shared.cause,
             occurred_at=t,
             decided_at=run.now,
             entered_from_at=entered_at,
@@ -105,17 +128,19 @@ def move(
             loop=c.loops[j],
             attributes=attributes,
             approximate=approximate,
-            contactable=contactable(c.consent),
-            over_contacted=over_contacted(c, t),
+            contactable=shared.contactable,
+            over_contacted=shared.over_contacted,
             locale=c.locale,
             country=c.country,
             timezone=c.timezone,
             late=run.late and timer is None,
             test=c.test,
-            replay=event is not None and event.replay,
+            replay=shared.replay,
             person=c.person,
         )
     )
+    if not journey.steady:
+        del run.read[j]
     _enter(c, journey, left, target, t, run)
 
 
@@ -136,21 +161,26 @@ def _enter(c: Customer, journey: JourneyTable, left: int, target: int, t: int, r
                 c.memories[memory] = left
     for k in entry.disarms:
         armed.pop(k, None)
-    for timer in entry.arms:
+    _arm(c, entry.arms, t, run)
+    due = c.due
+    for timer in entry.wakes:
+        held = armed.get(timer.index)
+        if held is not None:
+            at = held if type(held) is int else min(held.values(), default=NEVER)
+            if at < due:
+                due = min(due, max(at, t + timer.min_dwell))
+    c.due = due
+
+
+def _arm(c: Customer, timers: tuple[Timer, ...], t: int, run: Run) -> None:
+    armed = c.armed
+    for timer in timers:
         after = timer.after
         wait = after if isinstance(after, int) else after_of(after(c, run.event, t))
         if wait is None:
             armed.pop(timer.index, None)
         else:
             armed[timer.index] = t + wait
-    for timer in entry.wakes:
-        held = armed.get(timer.index)
-        if held is not None:
-            due = max(
-                held if isinstance(held, int) else min(held.values(), default=NEVER), t + timer.min_dwell
-            )
-            if due < c.due:
-                c.due = due
 
 
 def after_of(seconds: Any) -> int | None:
@@ -183,17 +213,20 @@ def call(
     reason = rule.reason
     if rule.reason_from is not None:
         reason = rule.reason_from(c, run.event, t)
-    payload = {name: _own(value(c, run.event, t)) for name, value in rule.payload}
-    j = journey.index
-    stage = journey.stages[c.stages[j]]
-    cause, key = cause_of(run, t, timer)
-    named = signal_id(journey.id, journey.version, c.person, stage, rule.id, key, t)
+    payload = {}
+    for name, read in rule.payload:
+        value = read(c, run.event, t)
+        # What a record keeps must not change with the customer.
+        payload[name] = value.copy() if type(value) is list or type(value) is dict else value
+    shared = run.about or about(c, t, run, timer)
+    stage = journey.stages[c.stages[journey.index]]
+    named = signal_id(journey.id, journey.version, c.person, stage, rule.id, shared.key, t)
     until = None if rule.expires is None else t + rule.expires
     if rule.cancellable:
         raised = c.raised = still_valid(c.raised, t)
         raised.setdefault(rule.slot, []).append([until, bytes.fromhex(named), identity])
         del raised[rule.slot][:-RAISED_KEPT]
-    _record(c, journey, rule, t, run, (named, "raised", cause, until, reason, payload, timer is None))
+    _record(c, journey, rule, t, run, shared, (named, "raised", until, reason, payload, timer is None))
 
 
 def still_valid(raised: dict[int, list[list[Any]]] | None, t: int) -> dict[int, list[list[Any]]]:
@@ -218,15 +251,9 @@ def cancel(
         if entry[0] is not None and entry[0] <= t:
             continue
         if all_ or entry[2] == identity:
-            cause, _ = cause_of(run, t, None)
-            _record(
-                c,
-                journey,
-                rule,
-                t,
-                run,
-                (entry[1].hex(), "cancelled", cause, entry[0], rule.reason, {}, True),
-            )
+            shared = run.about or about(c, t, run, None)
+            said: Said = (entry[1].hex(), "cancelled", entry[0], rule.reason, {}, True)
+            _record(c, journey, rule, t, run, shared, said)
         else:
             kept.append(entry)
     if kept:
@@ -241,13 +268,14 @@ def _record(
     rule: Call,
     t: int,
     run: Run,
-    said: tuple[str, SignalStatus, Cause, int | None, str | None, dict[str, Any], bool],
+    shared: About,
+    said: Said,
 ) -> None:
-    named, status, cause, until, reason, payload, by_event = said
+    named, status, until, reason, payload, by_event = said
     j = journey.index
     stage = c.stages[j]
     c.sequences[j] += 1
-    event = run.event
+    attributes, approximate = run.read.get(j) or read_attributes(c, journey, t, run)
     run.records.append(
         Signal(
             signal_id=named,
@@ -255,35 +283,30 @@ def _record(
             status=status,
             journey=journey.id,
             version=journey.version,
-            customer_id=customer_id(c),
-            anonymous_id=anonymous_id(c),
+            customer_id=shared.customer_id,
+            anonymous_id=shared.anonymous_id,
             account_id=c.account_id,
             stage=journey.stages[stage],
             kind=rule.kind or journey.kinds[stage],
             owner=rule.owner if rule.owner is not None else journey.owners[stage],
             rule=rule.id,
             reason=reason,
-            cause=cause,
+            cause=shared.cause,
             occurred_at=t,
             decided_at=run.now,
             valid_until=until,
             sequence=c.sequences[j],
             payload=payload,
-            attributes=journey.attributes(c, t),
-            approximate=journey.approximate(c, t),
-            contactable=contactable(c.consent),
-            over_contacted=over_contacted(c, t),
+            attributes=attributes,
+            approximate=approximate,
+            contactable=shared.contactable,
+            over_contacted=shared.over_contacted,
             locale=c.locale,
             country=c.country,
             timezone=c.timezone,
             late=run.late and by_event,
             test=c.test,
-            replay=event is not None and event.replay,
+            replay=shared.replay,
             person=c.person,
         )
     )
-
-
-def _own(value: Any) -> Any:
-    """What a record keeps must not change with the customer."""
-    return value.copy() if isinstance(value, list | dict) else value

@@ -126,6 +126,7 @@ class RuleCompiler:
             ),
             entries=tuple(self._entry(stage) for stage in self._stages),
             stage_slots=list(slots.items()),
+            steady=not any(kept[name].moves or kept[name].stage_slots for name in journey.records),
         )
 
     def _copied(self, name: str) -> str:
@@ -133,7 +134,7 @@ class RuleCompiler:
         kept = self.builder.kept[name]
         if kept.mutable:
             return f"{kept.code}.copy()"
-        return kept.code if kept.slot >= 0 else f"_own({kept.code})"
+        return kept.code if kept.slot >= 0 or self.builder.scalar(name) else f"_own({kept.code})"
 
     def plan(self, kind: str, *, active: bool) -> Part:
         """Compile what an event of this type does here."""

@@ -16,7 +16,7 @@ from journey_stream.engine.kept import Read
 from journey_stream.engine.profile import ProfileUpdate
 from journey_stream.engine.state import Customer
 from journey_stream.journeys.guards import Guard
-from journey_stream.values import Event, Kind
+from journey_stream.values import Cause, Contactable, Event, Kind
 
 SequenceStep: TypeAlias = Callable[[Customer, Event, int], "str | None"]
 """Moves a sequence on; once complete, tells the id it was for ("" without `by`)."""
@@ -151,6 +151,8 @@ class JourneyTable:
     entries: tuple[Entry, ...] = ()
     stage_slots: list[tuple[int, Any]] = field(default_factory=list)
     """Slots to empty on an entry."""
+    steady: bool = False
+    """Whether entering a stage leaves the attributes of records as they are."""
 
 
 @dataclass(slots=True)
@@ -170,10 +172,24 @@ class Plan:
     """Journeys with signals or cancellations here, in order."""
 
 
+class About(NamedTuple):
+    """What the records of one event (or timer) of a customer have in common."""
+
+    customer_id: str | None
+    """None for somebody anonymous."""
+    anonymous_id: str | None
+    contactable: Contactable
+    over_contacted: bool
+    cause: Cause
+    key: str | tuple[int, str | None]
+    """What stands for the cause in ids."""
+    replay: bool
+
+
 class Run:
     """A batch being applied: where its records go, and under which circumstances they are made."""
 
-    __slots__ = ("event", "fired", "late", "now", "records", "unknown")
+    __slots__ = ("about", "event", "fired", "late", "now", "read", "records", "unknown")
 
     def __init__(self) -> None:
         self.records: list[Any] = []
@@ -184,3 +200,14 @@ class Run:
         self.event: Event | None = None
         """The event being applied, None while a timer fires."""
         self.fired = 0
+        self.about: About | None = None
+        """What all records of the event at hand say alike, once one of them is made."""
+        self.read: dict[int, tuple[dict[str, Any], tuple[str, ...]]] = {}
+        """Journey to its attributes (and which are approximate), as long as they cannot have changed."""
+
+    def begin(self, event: Event | None) -> None:
+        """Turn to an event, or to a timer: what was kept for the records of the last one is void."""
+        self.event = event
+        if self.about is not None:
+            self.about = None
+            self.read = {}

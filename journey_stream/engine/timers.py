@@ -66,7 +66,7 @@ def fire(program: Program, c: Customer, due: Due, run: Run) -> None:
         if not held:
             del c.armed[k]
     run.fired += 1
-    run.event = None
+    run.begin(None)
     c.id = identity
     if t > c.latest:
         c.latest = t
