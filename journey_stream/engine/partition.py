@@ -147,15 +147,15 @@ class Partition:
                 self._rejected.append((event, f"{type(error).__name__}: {error}"))
 
     def _advance(self, event: Event) -> None:
-        run, person = self._run, event.person
+        run, person, at = self._run, event.person, event.at
         c = self._hot.get(person) or self._wake(person)
         mark = fingerprint(event.event_id)
         if c is not None:
-            if mark in c.seen and has_seen(c, mark) and forgotten_at(self.program, c) >= event.at:
+            if mark in c.seen and has_seen(c, mark) and forgotten_at(self.program, c) >= at:
                 self._counts["duplicate"] += 1
                 return
-            if c.due < event.at:
-                c = self._settle(c, event.at - 1)
+            if c.due < at:
+                c = self._settle(c, at - 1)
         if c is None:
             if event.actor != "customer":
                 self._counts["unknown_person"] += 1
@@ -166,13 +166,15 @@ class Partition:
             log = self._touch(c)
         due = c.due
         bound = c.due = self._queue.bound(person, due)
-        if event.at < c.latest:
-            self._counts["late" if run.late else "disordered"] += 1
-        elif run.late:
+        if run.late:
             self._counts["late"] += 1
+        elif at < c.latest:
+            self._counts["disordered"] += 1
         _take(self.program, c, event, mark, run)
         log.append((event, None, run.now, run.late))
-        armed, c.due = c.due, min(c.due, due)
+        armed = c.due
+        if armed > due:
+            c.due = due
         if armed < bound:
             self._queue.put(person, armed)
         self._counts["applied"] += 1

@@ -88,21 +88,22 @@ def update_profile(c: Customer, e: Event, t: int, silences: tuple[int, ...]) -> 
     """Take in who and where the customer is, and when they last acted; a silence starts a new session."""
     if e.activity:
         quiet = t - c.active
-        for place, silence in enumerate(silences):
+        place = 0
+        for silence in silences:
             if quiet > silence:
                 c.sessions[place] = t
+            place += 1
         c.active = t
-    if e.anonymous_id is not None and c.known:
-        c.anonymous_id = e.anonymous_id
-    if e.account_id is not None:
-        c.account_id = e.account_id
-    context = e.context
-    if context is not None:
-        if context.locale is not None:
-            c.locale = context.locale
-        if context.country is not None:
-            c.country = context.country
-        if context.timezone is not None:
-            c.timezone = context.timezone
-        if context.test is not None:
-            c.test = context.test
+    if (anonymous := e.anonymous_id) is not None and c.known:
+        c.anonymous_id = anonymous
+    if (account := e.account_id) is not None:
+        c.account_id = account
+    if (context := e.context) is not None:
+        if (locale := context.locale) is not None:
+            c.locale = locale
+        if (country := context.country) is not None:
+            c.country = country
+        if (timezone := context.timezone) is not None:
+            c.timezone = timezone
+        if (test := context.test) is not None:
+            c.test = test

@@ -87,6 +87,8 @@ class Customer(Core, array_like=True, gc=False):
     """Attribute values before the event at hand (where a rule asks for them)."""
     earlier: list[int] | None = None
     """Stages before the event at hand, once it has changed one."""
+    first: tuple[int, int, str | None] | None = None
+    """What is due first (`timers.earliest`), as long as nothing has changed since it was worked out."""
     id: str | None = None
     """The `by` value of the timer or sequence whose expressions are being read."""
     log: list[tuple[Event | None, tuple[int, int, str | None] | None, int, bool]] | None = None

@@ -68,7 +68,7 @@ def apply_event(  # noqa: C901 (the order of things, in one piece)
         _calls_after_moves(program, plan, c, e, t, done, entered, run)
     elif plan.touched:
         _calls(program, plan, c, e, t, done, run)
-    c.before = c.earlier = None
+    c.before = c.earlier = c.first = None
 
 
 def take_before(program: Program, c: Customer, readers: tuple[tuple[int, Read, bool], ...], t: int) -> None:

@@ -25,15 +25,20 @@ Due: TypeAlias = tuple[int, int, str | None]
 
 def earliest(program: Program, c: Customer) -> Due:
     """Find what is due first; (NEVER, ...) if nothing is."""
-    stages, entered, timers = c.stages, c.entered, program.timers
-    when, first, identity = NEVER, FORGET, None
+    if c.first is not None:
+        return c.first
+    stages, timers = c.stages, program.timers
+    when, first, identity = forgotten_at(program, c), FORGET, None
     for k, held in c.armed.items():
+        single = type(held) is int
+        if single and held > when:
+            continue  # most are: whatever its stage, this one is not the first
         timer = timers[k]
         j = timer.journey
         if not timer.live[stages[j]]:
             continue
-        floor = entered[j] + timer.min_dwell
-        if type(held) is int:
+        floor = c.entered[j] + timer.min_dwell
+        if single:
             due = held if held > floor else floor
             if due < when or (due == when and k < first):
                 when, first, identity = due, k, None
@@ -42,8 +47,8 @@ def earliest(program: Program, c: Customer) -> Due:
                 due = at if at > floor else floor
                 if due < when or (due == when and (k < first or (k == first and name < (identity or "")))):
                     when, first, identity = due, k, name
-    forget = forgotten_at(program, c)
-    return (when, first, identity) if when <= forget else (forget, FORGET, None)
+    c.first = (when, first, identity)
+    return c.first
 
 
 def forgotten_at(program: Program, c: Customer) -> int:
@@ -55,6 +60,7 @@ def forgotten_at(program: Program, c: Customer) -> int:
 def fire(program: Program, c: Customer, due: Due, run: Run) -> None:
     """Fire one timer: at most one transition, then the signals of the stage it enters; or one signal."""
     t, k, identity = due
+    c.first = None
     timer = program.timers[k]
     journey = program.journeys[timer.journey]
     held = c.armed[k]
