@@ -57,6 +57,7 @@ def replay(
     decoder: Decoder,
     lateness: int,
     until: int | None = None,
+    received: int = NEVER - 1,
 ) -> Replayed:
     """Run events through journeys.
 
@@ -66,8 +67,10 @@ def replay(
         decoder: of the same vocabulary as the program.
         lateness: how far behind the clock an event may come and still take its place (microseconds).
         until: events and timers up to and including this time; the last event's time if left out.
+        received: when the lines were received: an event too far ahead of it is `bad_time`, as it is for the
+            worker, so that one clock gone wrong does not move ours. Left out, any time is taken.
     """
-    return _Replay(program, sources, decoder, lateness, until).run()
+    return _Replay(program, sources, decoder, lateness, until, received).run()
 
 
 class _Replay:
@@ -78,10 +81,12 @@ class _Replay:
         decoder: Decoder,
         lateness: int,
         until: int | None,
+        received: int,
     ) -> None:
         self._sources = [iter(source) for source in sources]
         self._decode = decoder.decode
         self._lateness = lateness
+        self._received = received
         self._window = program.options.dedup_window
         self._until = NEVER if until is None else until
         self._partition = Partition(program)
@@ -127,7 +132,7 @@ class _Replay:
                     self._advance()
 
     def _take(self, line: bytes, source: int, number: int) -> None:
-        event = self._decode(line, NEVER - 1)
+        event = self._decode(line, self._received)
         if type(event) is not Event:
             if isinstance(event, Rejection):
                 self._result.rejections.append(Refused(source, number, event.reason, event.detail))
@@ -151,7 +156,7 @@ class _Replay:
             self._advance()
 
     def _derived(self, event: Event) -> list[Event]:
-        made = (self._decode(derived.value, NEVER - 1) for derived in derived_events(event))
+        made = (self._decode(derived.value, self._received) for derived in derived_events(event))
         return [each for each in made if type(each) is Event]
 
     def _advance(self) -> None:

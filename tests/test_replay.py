@@ -114,3 +114,12 @@ def test_a_referral_rewards_the_referrer() -> None:
 def test_nothing_in_is_nothing_out() -> None:
     assert [] == replay(TIMED, [], DECODER, HOUR).records
     assert [] == replay(TIMED, [[]], DECODER, HOUR).records
+
+
+def test_an_event_ahead_of_its_receipt_is_refused_and_moves_no_clock() -> None:
+    received = BEGIN + 30 * DAY
+    lines = [wire("page_viewed", at, f"e{at}") for at in (DAY, 3_000 * DAY, 2 * DAY)]
+    result = replay(PROGRAM, [lines], DECODER, HOUR, received, received)
+
+    assert [("bad_time", 2)] == [(refused.reason, refused.line) for refused in result.rejections]
+    assert 2 == result.counts["applied"]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
@@ -41,7 +42,12 @@ def command(settings: Settings, events: tuple[str, ...], strict: bool) -> int:
     with ExitStack() as stack:
         sources = [_Lines(name, _open(name, stack)) for name in events]
         replayed = replay(
-            deployment.program, sources, deployment.decoder, settings.allowed_lateness, settings.until
+            deployment.program,
+            sources,
+            deployment.decoder,
+            settings.allowed_lateness,
+            settings.until,
+            received=time.time_ns() // 1_000,
         )
     write = sys.stdout.buffer.write
     for record in replayed.records:
