@@ -8,10 +8,13 @@ may still be under way. aiokafka's TxnOffsetCommit carries no group generation; 
 fences before it reads (ADR 0003).
 """
 
+# ruff: noqa: SLF001 (aiokafka keeps what failed to itself)
+
 from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
@@ -49,6 +52,7 @@ class Sender:
         )
         self._transactional = options.get("transactional_id") is not None
         self._counts: dict[str, int] = {}
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def start(self) -> None:
         """Connect; a transactional producer fences every older one of its id here."""
@@ -60,8 +64,22 @@ class Sender:
 
     async def stop(self) -> None:
         """Close within a bounded time, whatever state the producer is in."""
+        self._hush()
         with contextlib.suppress(Exception):
             await asyncio.wait_for(self._producer.stop(), CLOSE_SECONDS)
+
+    def _hush(self) -> None:
+        """Take note of failures that aiokafka leaves in futures nobody awaits: the lane has told them."""
+        accumulator = self._producer._message_accumulator
+        batches = [
+            *accumulator._pending_batches,
+            *(b for queue in accumulator._batches.values() for b in queue),
+        ]
+        waiters = [batch._drain_waiter for batch in batches]
+        waiters.append(self._producer._txn_manager._transaction_waiter)
+        for waiter in waiters:
+            if waiter is not None and waiter.done() and not waiter.cancelled():
+                waiter.exception()
 
     async def partitions(self, topic: str) -> int:
         """Count the partitions of a topic; asked once."""
@@ -94,7 +112,11 @@ class Sender:
             await self._deliver(batch, topic, partition)
 
     async def _deliver(self, batch: BatchBuilder, topic: str, partition: int) -> None:
-        await (await self._producer.send_batch(batch, topic, partition=partition))
+        # aiokafka holds one batch a partition and fails those who wait for their turn too early (each round of its
+        # loop counts the whole wait again): so one of ours waits at a time, the others here.
+        async with self._turns[topic, partition]:
+            sent = await self._producer.send_batch(batch, topic, partition=partition)
+        await sent
 
 
 class Writer(Sender):
