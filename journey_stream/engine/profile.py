@@ -88,11 +88,9 @@ def update_profile(c: Customer, e: Event, t: int, silences: tuple[int, ...]) -> 
     """Take in who and where the customer is, and when they last acted; a silence starts a new session."""
     if e.activity:
         quiet = t - c.active
-        place = 0
-        for silence in silences:
+        for place, silence in enumerate(silences):
             if quiet > silence:
                 c.sessions[place] = t
-            place += 1
         c.active = t
     if (anonymous := e.anonymous_id) is not None and c.known:
         c.anonymous_id = anonymous

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any
 
 from journey_stream.engine.building import Building, JourneyBuilding
@@ -18,7 +19,7 @@ from journey_stream.engine.layout import Layout, fingerprint, pack
 from journey_stream.engine.profile import UPDATES
 from journey_stream.engine.rules import RuleCompiler
 from journey_stream.engine.state import Customer
-from journey_stream.engine.tables import JourneyTable, Plan, Timer
+from journey_stream.engine.tables import Chances, JourneyTable, Plan, Timer
 from journey_stream.events.vocabulary import Vocabulary
 from journey_stream.journeys.model import Journey
 from journey_stream.values import DAY, NEVER
@@ -55,6 +56,7 @@ class Program:
         self.active, self.passive = plans
         """Event type to plan: for an act of the customer, and for anything else."""
         self.other = Plan()
+        self.other.all_ = _all(journeys, self.other)
         self.silences = tuple(building.silences)
         """Lengths of silence that end a session, each once."""
         self.befores = len(building.befores)
@@ -127,11 +129,16 @@ def compile_program(
         compiler.compile_rules()
     timers = tuple(building.timers)
     tables = tuple(compiler.table() for compiler in compilers)
-    plans = (_plans(building, compilers, active=True), _plans(building, compilers, active=False))
+    plans = (
+        _plans(building, compilers, tables, active=True),
+        _plans(building, compilers, tables, active=False),
+    )
     return Program(options, tables, timers, plans, building, [journey.text_sha for journey in journeys])
 
 
-def _plans(building: Building, compilers: Sequence[RuleCompiler], *, active: bool) -> dict[str, Plan]:
+def _plans(
+    building: Building, compilers: Sequence[RuleCompiler], tables: Sequence[JourneyTable], *, active: bool
+) -> dict[str, Plan]:
     plans: dict[str, Plan] = {}
     for kind in building.vocabulary.names():
         plan = Plan(profile=UPDATES.get(kind))
@@ -146,8 +153,24 @@ def _plans(building: Building, compilers: Sequence[RuleCompiler], *, active: boo
             plan.signals += part.signals
             plan.cancels += part.cancels
         plan.fold = fuse(steps)
-        plan.touched = tuple(sorted({j for j, _ in (*plan.signals, *plan.cancels)}))
+        plan.touched = bool(plan.signals or plan.cancels)
+        plan.all_ = _all(tables, plan)
         readers = list(building.befores.values())
         plan.before = tuple((place, *readers[place]) for place in sorted(before))
         plans[kind] = plan
     return plans
+
+
+def _all(tables: Sequence[JourneyTable], plan: Plan) -> Any:
+    """Lay out for every journey what may be raised and taken back after some journey has moved."""
+    signals, cancels = dict(plan.signals), dict(plan.cancels)
+    found = []
+    for table in tables:
+        nothing: Chances = ((),) * (len(table.stages) + 1)
+        staying = signals.get(table.index, nothing)
+        entering = tuple(
+            tuple(sorted((*chances, *entry.signals), key=attrgetter("order")))
+            for chances, entry in zip(staying, table.entries, strict=False)
+        )
+        found.append((table, staying, entering, cancels.get(table.index, ())))
+    return tuple(found)

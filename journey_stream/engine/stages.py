@@ -42,29 +42,34 @@ def tombstones(program: Program, c: Customer) -> list[Record]:
 
 def with_stages(records: list[Record]) -> list[Record]:
     """Put the last stage per person and journey behind the records that led to it."""
-    stages: dict[tuple[str, str], Record] = {}
+    last: dict[tuple[str, str], Transition | StageNow] = {}
     kept: list[Record] = []
     for record in records:
         if type(record) is StageNow:
-            stages[record.person, record.journey] = record
+            last[record.person, record.journey] = record
             continue
         kept.append(record)
         if type(record) is Transition:
-            stages[record.person, record.journey] = StageNow(
-                person=record.person,
-                journey=record.journey,
-                version=record.version,
-                customer_id=record.customer_id,
-                anonymous_id=record.anonymous_id,
-                account_id=record.account_id,
-                stage=record.to,
-                kind=record.to_kind,
-                owner=record.owner,
-                entered_at=record.occurred_at,
-                sequence=record.sequence,
-                transition_id=record.transition_id,
-                attributes=record.attributes,
-                test=record.test,
-                replay=record.replay,
-            )
-    return [*kept, *stages.values()]
+            last[record.person, record.journey] = record
+    kept += [_entered(record) if type(record) is Transition else record for record in last.values()]
+    return kept
+
+
+def _entered(record: Transition) -> StageNow:
+    return StageNow(
+        person=record.person,
+        journey=record.journey,
+        version=record.version,
+        customer_id=record.customer_id,
+        anonymous_id=record.anonymous_id,
+        account_id=record.account_id,
+        stage=record.to,
+        kind=record.to_kind,
+        owner=record.owner,
+        entered_at=record.occurred_at,
+        sequence=record.sequence,
+        transition_id=record.transition_id,
+        attributes=record.attributes,
+        test=record.test,
+        replay=record.replay,
+    )

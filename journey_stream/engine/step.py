@@ -65,7 +65,7 @@ def apply_event(  # noqa: C901 (the order of things, in one piece)
             elif j not in entered:
                 entered.append(j)
     if entered is not None:
-        _calls_after_moves(program, plan, c, e, t, done, entered, run)
+        _calls_after_moves(plan, c, e, t, done, entered, run)
     elif plan.touched:
         _calls(program, plan, c, e, t, done, run)
     c.before = c.earlier = c.first = None
@@ -131,8 +131,9 @@ def unknown(run: Run, journey: str, rule: str) -> None:
 
 
 def _calls(program: Program, plan: Plan, c: Customer, e: Event, t: int, done: Done, run: Run) -> None:
-    for j, cancels in plan.cancels:
-        _cancel(c, program.journeys[j], cancels, e, t, run)
+    if c.raised:
+        for j, cancels in plan.cancels:
+            _cancel(c, program.journeys[j], cancels, e, t, run)
     for j, by_stage in plan.signals:
         chances = by_stage[c.stages[j]]
         if chances:
@@ -140,7 +141,6 @@ def _calls(program: Program, plan: Plan, c: Customer, e: Event, t: int, done: Do
 
 
 def _calls_after_moves(
-    program: Program,
     plan: Plan,
     c: Customer,
     e: Event,
@@ -149,27 +149,18 @@ def _calls_after_moves(
     entered: list[int],
     run: Run,
 ) -> None:
-    cancels, signals = dict(plan.cancels), dict(plan.signals)
-    for j in sorted({*plan.touched, *entered}):
-        journey, stage = program.journeys[j], c.stages[j]
-        if j in cancels:
-            _cancel(c, journey, cancels[j], e, t, run)
-        chances = signals[j][stage] if j in signals else ()
-        if j in entered and journey.entries[stage].signals:
-            chances = tuple(sorted((*chances, *journey.entries[stage].signals), key=_order))
+    for journey, staying, entering, cancels in plan.all_:
+        j = journey.index
+        if cancels and c.raised:
+            _cancel(c, journey, cancels, e, t, run)
+        chances = (entering if j in entered else staying)[c.stages[j]]
         if chances:
             raise_first_to_last(c, journey, chances, e, t, done, run)
-
-
-def _order(chance: Chance) -> int:
-    return chance.order
 
 
 def _cancel(
     c: Customer, journey: JourneyTable, cancels: tuple[Cancel, ...], e: Event, t: int, run: Run
 ) -> None:
-    if not c.raised:
-        return
     for slot, by, rule in cancels:
         if slot in (c.raised or ()):
             identity = None if by is None else by(e, t)

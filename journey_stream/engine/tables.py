@@ -83,6 +83,10 @@ class Chance(NamedTuple):
     call: Call
 
 
+Chances: TypeAlias = "tuple[tuple[Chance, ...], ...]"
+"""Per stage and, last, nowhere."""
+
+
 class Cancel(NamedTuple):
     """A signal that this event type takes back."""
 
@@ -168,8 +172,10 @@ class Plan:
     """(journey, per stage and nowhere: moves in file order)."""
     signals: tuple[tuple[int, tuple[tuple[Chance, ...], ...]], ...] = ()
     cancels: tuple[tuple[int, tuple[Cancel, ...]], ...] = ()
-    touched: tuple[int, ...] = ()
-    """Journeys with signals or cancellations here, in order."""
+    touched: bool = False
+    """Whether there are signals or cancellations here."""
+    all_: tuple[tuple[JourneyTable, Chances, Chances, tuple[Cancel, ...]], ...] = ()
+    """Every journey: its signals per stage for who stayed and who has just entered; its cancellations."""
 
 
 class About(NamedTuple):
