@@ -368,9 +368,7 @@ def report(figures: dict[str, list[Figure]], types: Counter[str], out: Path) -> 
         "cpu_per_event": plain["cpu_us_per_event"] / worker["cpu_us_per_event"],
     }
     events = types.total()
-    print(
-        f"\n{events:,} events, {PARTITIONS} partitions, {os.cpu_count()} cores shared with the broker; most of all"
-    )
+    print(f"\n{events:,} events, {PARTITIONS} partitions, {os.cpu_count()} cores for all, the broker too")
     print(", ".join(f"{name} {count / events:.0%}" for name, count in types.most_common(6)) + "\n")
     print(f"{'':26}{'events/s':>12}{'min … max':>22}{'CPU µs/event':>16}")
     for name, row in rows.items():

@@ -18,7 +18,7 @@ class SettingsError(JourneyStreamError):
 
 
 class UsageError(JourneyStreamError):
-    """A command was called in a way that cannot work (wrong name, unreadable file); its caller can mend it."""
+    """A command was called so that it cannot work (wrong name, unreadable file): its caller can mend it."""
 
 
 class TopicError(JourneyStreamError):
