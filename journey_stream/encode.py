@@ -18,12 +18,21 @@ sent in again, the last are ours).
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Callable
 from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
 from journey_stream.values import DeadLetter, Out, Signal, StageNow, Transition, rfc3339
-from journey_stream.wire import Record, moment, value_of
+from journey_stream.wire import (
+    Record,
+    Value,
+    moment,
+    signal_value,
+    stage_value,
+    transition_value,
+    value_of,
+)
 
 Headers: TypeAlias = tuple[tuple[str, bytes], ...]
 
@@ -86,20 +95,25 @@ class Encoder:
         self._topics = topics
         self._transitions_by = transitions_by
         self._signals_by = signals_by
+        self._one_topic = transitions_by == signals_by == "none"
+        self._transitions, self._signals, self._stages = topics.transitions, topics.signals, topics.stages
         self._shared: dict[Labels, Headers] = {}
+        self._writers: dict[type, Callable[[Any], Out]] = {
+            Transition: self._transition,
+            Signal: self._signal,
+            StageNow: self._stage,
+            DeadLetter: self._dead_letter,
+        }
 
     def encode(self, record: Record | DeadLetter) -> Out:
         """Write one record for its common topic."""
-        if isinstance(record, DeadLetter):
-            return dead_letter(record, self._topics.dead_letters)
-        if isinstance(record, StageNow):
-            return self._stage(record)
-        topic = self._topics.transitions if isinstance(record, Transition) else self._topics.signals
-        return self._binary(record, topic, record.person.encode())
+        return self._writers[type(record)](record)
 
     def encode_all(self, record: Record | DeadLetter) -> tuple[Out, ...]:
         """Write one record for its common topic and for that of its stage, kind or signal, if any."""
-        out = self.encode(record)
+        out = self._writers[type(record)](record)
+        if self._one_topic:
+            return (out,)
         topic: str | None = None
         if isinstance(record, Transition):
             if self._transitions_by == "stage":
@@ -113,26 +127,36 @@ class Encoder:
                 topic = self._topics.signal_topic(record.kind)
         return (out,) if topic is None else (out, msgspec.structs.replace(out, topic=topic))
 
+    def _transition(self, record: Transition) -> Out:
+        person = record.person.encode()
+        value = transition_value(record)
+        headers = self._headers(value, person, _labels(record))
+        return Out(self._transitions, person, _json(value), headers, person)
+
+    def _signal(self, record: Signal) -> Out:
+        person = record.person.encode()
+        value = signal_value(record)
+        headers = self._headers(value, person, _labels(record))
+        return Out(self._signals, person, _json(value), headers, person)
+
     def _stage(self, record: StageNow) -> Out:
         person = record.person.encode()
         key = person + b"|" + record.journey.encode()
         if record.stage is None:
-            return Out(self._topics.stages, key, None, (), person)
-        return msgspec.structs.replace(self._binary(record, self._topics.stages, person), key=key)
+            return Out(self._stages, key, None, (), person)
+        value = stage_value(record)
+        headers = self._headers(value, person, _labels(record))
+        return Out(self._stages, key, _json(value), headers, person)
 
-    def _binary(self, record: Record, topic: str, person: bytes) -> Out:
-        value = value_of(record)
-        labels = _labels(record)
+    def _dead_letter(self, record: DeadLetter) -> Out:
+        return dead_letter(record, self._topics.dead_letters)
+
+    def _headers(self, value: Value, person: bytes, labels: Labels) -> Headers:
         shared = self._shared.get(labels)
         if shared is None:
             shared = self._shared[labels] = _shared_headers(labels)
-        headers = (
-            ("ce_id", value.id.encode()),
-            ("ce_time", rfc3339(_time(record)).encode()),
-            ("ce_subject", person),
-            *shared,
-        )
-        return Out(topic, person, _json(value), headers, person)
+        time = _json(value.time)[1:-1]  # without its quotes
+        return (("ce_id", value.id.encode()), ("ce_time", time), ("ce_subject", person), *shared)
 
 
 def encode(record: Record | DeadLetter, topics: Topics) -> Out:

@@ -16,9 +16,7 @@ import msgspec
 
 from journey_stream.events.envelope import WireTime
 from journey_stream.values import (
-    Cause,
     Consent,
-    Contactable,
     Direction,
     Kind,
     Signal,
@@ -42,6 +40,7 @@ class CauseValue(msgspec.Struct, gc=False):
 class ContactableValue(msgspec.Struct, gc=False):
     """May we write to this person, per channel?"""
 
+    # For the schemas: a `Contactable` is written alike, and saves a copy per record.
     email: Consent
     sms: Consent
     push: Consent
@@ -157,12 +156,18 @@ class StageValue(msgspec.Struct, gc=False):
     replay: bool
 
 
-def value_of(record: Record) -> TransitionValue | SignalValue | StageValue:
+Value: TypeAlias = TransitionValue | SignalValue | StageValue
+
+
+def value_of(record: Record) -> Value:
     """The JSON value of a record, times as datetimes."""
     if isinstance(record, Transition):
-        return _transition(record)
-    if isinstance(record, Signal):
-        return _signal(record)
+        return transition_value(record)
+    return signal_value(record) if isinstance(record, Signal) else stage_value(record)
+
+
+def stage_value(record: StageNow) -> StageValue:
+    """The JSON value of the stage now."""
     if record.stage is None or record.kind is None:
         msg = f"{record.journey}: the tombstone of a forgotten person has no value"
         raise ValueError(msg)
@@ -189,8 +194,10 @@ def value_of(record: Record) -> TransitionValue | SignalValue | StageValue:
     )
 
 
-def _transition(record: Transition) -> TransitionValue:
-    occurred_at = moment(record.occurred_at)
+def transition_value(record: Transition) -> TransitionValue:
+    """The JSON value of a change of stage."""
+    at, decided, cause = record.occurred_at, record.decided_at, record.cause
+    occurred_at = moment(at)  # most often the time of the cause and of the decision too
     return TransitionValue(
         record.transition_id,
         "transition",
@@ -211,9 +218,13 @@ def _transition(record: Transition) -> TransitionValue:
         record.reason,
         record.owner,
         record.trigger,
-        _cause(record.cause),
+        CauseValue(
+            cause.event_id,
+            cause.type,
+            occurred_at if cause.occurred_at == at else moment(cause.occurred_at),
+        ),
         occurred_at,
-        moment(record.decided_at),
+        occurred_at if decided == at else moment(decided),
         None if record.entered_from_at is None else moment(record.entered_from_at),
         record.dwell_s,
         record.sequence,
@@ -222,7 +233,7 @@ def _transition(record: Transition) -> TransitionValue:
         record.loop,
         record.attributes,
         record.approximate,
-        _contactable(record.contactable),
+        record.contactable,  # type: ignore[arg-type]  # the same fields, in the same order
         record.over_contacted,
         record.locale,
         record.country,
@@ -236,8 +247,10 @@ def _transition(record: Transition) -> TransitionValue:
     )
 
 
-def _signal(record: Signal) -> SignalValue:
-    occurred_at = moment(record.occurred_at)
+def signal_value(record: Signal) -> SignalValue:
+    """The JSON value of a signal."""
+    at, decided, cause = record.occurred_at, record.decided_at, record.cause
+    occurred_at = moment(at)  # most often the time of the cause and of the decision too
     return SignalValue(
         record.signal_id if record.status == "raised" else f"{record.signal_id}:{record.status}",
         "signal",
@@ -256,15 +269,19 @@ def _signal(record: Signal) -> SignalValue:
         record.owner,
         record.rule,
         record.reason,
-        _cause(record.cause),
+        CauseValue(
+            cause.event_id,
+            cause.type,
+            occurred_at if cause.occurred_at == at else moment(cause.occurred_at),
+        ),
         occurred_at,
-        moment(record.decided_at),
+        occurred_at if decided == at else moment(decided),
         None if record.valid_until is None else moment(record.valid_until),
         record.sequence,
         record.payload,
         record.attributes,
         record.approximate,
-        _contactable(record.contactable),
+        record.contactable,  # type: ignore[arg-type]  # the same fields, in the same order
         record.over_contacted,
         record.locale,
         record.country,
@@ -284,19 +301,15 @@ def _stage_id(record: StageNow) -> str:
     return f"stage:{hashlib.blake2b(content, digest_size=16).hexdigest()}"
 
 
-def _cause(cause: Cause) -> CauseValue:
-    return CauseValue(cause.event_id, cause.type, moment(cause.occurred_at))
-
-
-def _contactable(contactable: Contactable) -> ContactableValue:
-    return ContactableValue(
-        contactable.email, contactable.sms, contactable.push, contactable.call, contactable.post
-    )
-
-
-_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_UTC = dt.UTC
+_from_seconds = dt.datetime.fromtimestamp
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=_UTC)
+_FLOAT_IS_EXACT = 2**33 * 1_000_000
+"""Until the year 2242 a float of seconds is nearer to its microsecond than to any other."""
 
 
 def moment(at: int) -> dt.datetime:
     """Turn microseconds since the epoch into a datetime (msgspec writes it as `values.rfc3339` does)."""
+    if 0 <= at < _FLOAT_IS_EXACT:
+        return _from_seconds(at / 1_000_000, _UTC)  # a third of the time that a timedelta takes
     return _EPOCH + dt.timedelta(microseconds=at)
