@@ -9,9 +9,10 @@ exactly-once of Faust are not used (ADR 0004).
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import signal
+import socket
+import sys
 import tempfile
 from collections.abc import Callable
 from typing import Any, Final, cast
@@ -22,10 +23,12 @@ from yarl import URL
 
 import journey_stream
 from journey_stream.encode import Encoder
+from journey_stream.errors import SettingsError
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka.assignor import sticky_assignor
 from journey_stream.kafka.keyed import JourneyVersion, Options
 from journey_stream.kafka.lane import LaneOptions
+from journey_stream.kafka.loops import use_fast_loop
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.security import client_options
 from journey_stream.kafka.topics import ensure_topics
@@ -178,11 +181,15 @@ def run_parts(settings: Settings, parts: Parts, *, exit_when_done: bool = False)
         exit_when_done: end once everything up to `until` is done (`clock: event`).
 
     Raises:
+        SettingsError: the port of the pages is taken.
         BrokerError: no broker within `startup_timeout`.
         TopicError: a topic does not fit.
     """
+    # Until Faust listens for it: a container's first process would otherwise not hear SIGTERM at all.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     set_up_logging(settings.log_level)
-    _use_fast_loop()
+    _check_port(settings)
+    use_fast_loop()
     asyncio.run(ensure_topics(settings, extra=parts.extra_topics))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
@@ -226,8 +233,18 @@ def _stop_when_done(app: JourneyApp, host: JourneyHost) -> Callable[[], Any]:
     return stop_when_done
 
 
-def _use_fast_loop() -> None:
-    with contextlib.suppress(ImportError):
-        import uvloop
-
-        asyncio.set_event_loop_policy(uvloop.EventLoopPolicy())
+def _check_port(settings: Settings) -> None:
+    """Refuse a taken port here, with the way out: Faust would only fail with a trace."""
+    host, port = settings.web.host, settings.web.port
+    if not port:
+        return
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            msg = (
+                f"`web.port`: cannot serve the worker's pages on {host}:{port}: {error.strerror}. "
+                "Another worker on this machine? Choose another port, or 0 for no pages"
+            )
+            raise SettingsError(msg) from None

@@ -18,6 +18,7 @@ from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
+from aiokafka.errors import CommitFailedError
 from faust.types import TP
 
 from journey_stream.events.decode import Decoder, derived_events
@@ -193,6 +194,9 @@ class IntakeLane:
             try:
                 await self._work()
                 return
+            except CommitFailedError:
+                # The group has given the partition to somebody else; if not, we go on from what is committed.
+                log.info("%s[%d]: lost to another worker", self.tp.topic, self.tp.partition)
             except Exception as error:
                 self._fail(error)
             self._epoch = None

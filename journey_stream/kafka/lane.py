@@ -175,21 +175,22 @@ class JourneyLane:
                 while True:
                     await self._go_on()
                     await self._work()
-            except ProducerFenced as error:
+            except ProducerFenced:
+                log.warning("%s: fenced: another worker took over, or a transaction timed out", self)
                 self._metrics.fenced.inc()
-                await self._stop_short(error, FENCED_SECONDS)
+                await self._stop_short("fenced", FENCED_SECONDS)
             except Exception as error:
-                await self._stop_short(error, self._backoff)
+                self._worker.failed("journeys", str(self), error)
+                await self._stop_short(f"{type(error).__name__}: {error}", self._backoff)
                 self._backoff = min(self._backoff * 2, BACKOFF[1])
 
-    async def _stop_short(self, error: Exception, pause: float) -> None:
+    async def _stop_short(self, why: str, pause: float) -> None:
         self.state = "failed"
         self.failed_since = self.failed_since or time.monotonic()
-        self.last_error = f"{type(error).__name__}: {error}"
+        self.last_error = why
         self._epoch = None
         self._parked.set()
         self._drop_queue()
-        self._worker.failed("journeys", str(self), error)
         await self._discard()
         await asyncio.sleep(pause)
 

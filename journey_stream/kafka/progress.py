@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+PATIENCE: Final = 5.0
+"""Seconds after which brokers that say nothing are reported."""
 GAP: Final = 0.05
 """Markers after batches come no closer than this, in seconds."""
 
@@ -51,19 +53,35 @@ class Progress:
                 await asyncio.wait_for(self._moved.wait(), worker.options.marker_seconds)
                 await asyncio.sleep(GAP)
             self._moved.clear()
+            broken = worker.consumer.thread.broken()
+            if broken is not None:
+                log.critical("the Kafka client has broken down, the process ends: %r", broken)
+                await worker.consumer.crash(broken)
+                return
             try:
-                await self._tell()
+                telling = asyncio.create_task(self._tell())
+                if not (await asyncio.wait([telling], timeout=PATIENCE))[0] and not silent:
+                    log.warning("the brokers do not answer, trying on")
+                    silent = True
+                await telling
                 self._hold()
             except Exception as error:
+                self._know_no_ends()
                 if not silent:
                     log.warning("the brokers do not answer, trying on: %s: %s", type(error).__name__, error)
                 silent = True
                 await asyncio.sleep(0.5)
             else:
                 if silent:
+                    self._know_no_ends()
                     log.info("the brokers answer again")
                 silent = False
             worker.look_whether_finished()
+
+    def _know_no_ends(self) -> None:
+        """Nobody can send while the brokers are away: that a source was at its end meanwhile says nothing."""
+        for lane in self._worker.intakes.values():
+            lane.at_end_since = None
 
     async def _tell(self) -> None:
         worker = self._worker

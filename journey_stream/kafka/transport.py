@@ -28,6 +28,9 @@ from faust.types.tuples import ConsumerMessage
 POLL_SECONDS = 0.1
 """How long one fetch may wait: also how late a released hold is noticed at worst."""
 
+RUN_SECONDS = 60.0
+"""How long a question to the brokers may take."""
+
 T = TypeVar("T")
 
 
@@ -123,8 +126,20 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         )
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-        """Run a coroutine on the consumer's loop and wait for it here."""
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(work(), self.thread_loop))
+        """Run a coroutine on the consumer's loop and wait for it here, though not for ever.
+
+        Raises:
+            TimeoutError: brokers, or the client, gave no answer.
+        """
+        running = asyncio.run_coroutine_threadsafe(work(), self.thread_loop)
+        return await asyncio.wait_for(asyncio.wrap_future(running), RUN_SECONDS)
+
+    def broken(self) -> BaseException | None:
+        """Tell why the client can no longer learn about the cluster; None as long as it can."""
+        task = None if self._consumer is None else self._consumer._client._sync_task
+        if task is None or not task.done() or task.cancelled():
+            return None
+        return task.exception() or RuntimeError("aiokafka's metadata task has ended")
 
     async def fetch_batches(self, active: set[TP], timeout: float) -> list[tuple[TP, Batch]]:
         """Fetch what has arrived for partitions that nobody holds back."""

@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 PARK_SECONDS: Final = 5.0
 STUCK_SECONDS: Final = 60.0
 """A lane that has failed for this long makes the worker unhealthy."""
+SEND_SECONDS: Final = 120.0
+"""A batch that takes longer to be acknowledged has failed."""
 TAKE_UP_SECONDS: Final = 600.0
 """After so long without taking up an assignment the process ends; whoever runs it starts another."""
 
@@ -274,7 +276,12 @@ class JourneyWorker:
         sender = await self._hop_sender()
         topic, compression = self.options.events, self.options.lane.internal_compression
         sends = [sender.send(topic, partition, batch, compression) for partition, batch in rows.items()]
-        for outcome in await asyncio.gather(*sends, return_exceptions=True):
+        try:
+            outcomes = await asyncio.wait_for(asyncio.gather(*sends, return_exceptions=True), SEND_SECONDS)
+        except TimeoutError:
+            await self._discard_sender(sender)
+            raise
+        for outcome in outcomes:
             if isinstance(outcome, BaseException):
                 await self._discard_sender(sender)
                 raise outcome

@@ -13,18 +13,20 @@ from typing import Any
 import aiokafka
 import faust
 import pytest
+from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.consumer.fetcher import Fetcher
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
-from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.errors import KafkaConnectionError
+from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
 from faust.app.base import App
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as faust_consumer
 from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage
 
-from journey_stream.kafka import transport
+from journey_stream.kafka import loops, transport
 
 
 def arguments(function: Callable[..., Any]) -> list[str]:
@@ -124,6 +126,15 @@ def test_only_a_rebalance_or_the_end_suspends_the_flow() -> None:
     assert ["_on_partitions_revoked", "_stop_consumer", "start_client"] == sorted(callers)
 
 
+async def test_what_aiokafka_leaves_unsaid_is_found_where_we_look() -> None:
+    producer = aiokafka.AIOKafkaProducer(transactional_id="t")
+    assert {} == producer._message_accumulator._batches
+    assert set() == producer._message_accumulator._pending_batches
+    assert producer._txn_manager._transaction_waiter is None
+    assert "_drain_waiter" in inspect.getsource(MessageBatch)
+    await producer.stop()
+
+
 def test_positions_are_kept_where_we_look() -> None:
     for name in ("position", "has_valid_position"):
         assert hasattr(TopicPartitionState, name)
@@ -135,3 +146,21 @@ def test_aiokafka_seeks_and_fetches_without_waiting_between() -> None:
     tail = source[source.index("# No await from here") :]
     assert "await " not in tail.removeprefix("# No await from here")
     assert not inspect.iscoroutinefunction(aiokafka.AIOKafkaConsumer.seek)
+
+
+def test_a_write_to_a_closed_transport_is_a_lost_connection(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What uvloop raises must not end aiokafka's metadata task."""
+    assert ["self", "request", "expect_response"] == arguments(AIOKafkaConnection.send)
+
+    def closed(self: object, request: object, expect_response: bool = True) -> None:
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
+
+    monkeypatch.setattr(AIOKafkaConnection, "send", closed)
+    loops.mend_sending()
+    connection = object.__new__(AIOKafkaConnection)
+    connection._host, connection._port = "host", 1
+    reasons: list[object] = []
+    connection.close = lambda reason: reasons.append(reason)
+    with pytest.raises(KafkaConnectionError, match="handler is closed"):
+        connection.send(None)
+    assert [CloseReason.CONNECTION_BROKEN] == reasons

@@ -299,7 +299,7 @@ async def test_a_lane_that_fails_starts_over_and_the_others_go_on(deployment: Ma
     found = tally_found(await read_values(settings, names.transitions))
     assert 80 == len(found) == len(set(found))
     assert {1, 2} == {sequence for _, sequence, _ in found}
-    assert "ProducerFenced" in worker.text()
+    assert "fenced: another worker took over" in worker.text()
     assert "c1" not in [word.strip("',.") for word in worker.text().split()], "no customer in the logs"
 
 
