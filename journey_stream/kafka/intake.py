@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Final, Protocol
 
@@ -24,15 +24,15 @@ from faust.types import TP
 from journey_stream.events.decode import Decoder, derived_events
 from journey_stream.kafka import hop
 from journey_stream.kafka.checkpoint import Row
-from journey_stream.kafka.transport import Batch
+from journey_stream.kafka.inbox import Inbox, Position
 from journey_stream.values import Event, Rejection
 
 log = logging.getLogger(__name__)
 
 SLICE: Final = 500
 """Records worked on before other lanes get a turn."""
-MAX_QUEUED: Final = 20_000
-"""Records waiting in a lane before fetching pauses."""
+LOST_SECONDS: Final = 5.0
+"""What was fetched and has not arrived by then is fetched again."""
 COMMIT_SECONDS: Final = 1.0
 BACKOFF: Final = (0.5, 30.0)
 
@@ -103,8 +103,8 @@ class Worker(Protocol):
     async def send_hop(self, rows: dict[int, list[Row]]) -> None:
         """Send rows to the keyed topic; returns when all are acknowledged."""
 
-    async def seek(self, tp: TP, offset: int | None) -> int | None:
-        """Set the position of a partition; gives the new epoch, None when it is no longer ours."""
+    async def seek(self, tp: TP, offset: int | None) -> Position | None:
+        """Set the position of a partition; None when it is no longer ours."""
 
     async def committed(self, tp: TP) -> int | None:
         """Read the group's committed offset of a partition."""
@@ -137,10 +137,10 @@ class IntakeLane:
         self.failing_since: float | None = None
         self._worker = worker
         self._metrics = metrics
-        self._epoch: int | None = None
-        self._queue: deque[Batch] = deque()
-        self._queued = 0
-        self._wake = asyncio.Event()
+        self.inbox = Inbox(lambda: worker.hold(tp, "queue"), lambda: worker.release(tp, "queue"))
+        self._busy = False
+        self._missing: tuple[int | None, float] | None = None
+        """Where the next batch is missing, and since when."""
         self._closing = False
         self._committed: int | None = None
         self._committed_at = time.monotonic()
@@ -148,36 +148,37 @@ class IntakeLane:
         self._backoff = BACKOFF[0]
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, epoch: int, committed: int | None) -> None:
-        """Begin with batches of `epoch`."""
-        self._epoch = epoch
+    def start(self, position: Position, committed: int | None) -> None:
+        """Begin at a position."""
+        self.inbox.open(position)
         self._committed = committed
         self._task = asyncio.create_task(self._run(), name=f"intake {self.tp.topic}[{self.tp.partition}]")
 
     @property
     def idle(self) -> bool:
         """Nothing waits in this lane and nothing is under way."""
-        return self._queued == 0 and self.failing_since is None and self._epoch is not None
+        return self.inbox.is_open and not self.inbox.queued and not self._busy and self.failing_since is None
 
     @property
     def highest(self) -> int | None:
         """Highest event time handed on."""
         return self._highest
 
-    def put(self, batch: Batch) -> None:
-        """Take over a batch, unless it was fetched before the last seek."""
-        if batch.epoch != self._epoch or self._closing:
-            return
-        self._queue.append(batch)
-        self._queued += len(batch.records)
-        if self._queued >= MAX_QUEUED:
-            self._worker.hold(self.tp, "queue")
-        self._wake.set()
+    def has_received(self, handed: int) -> bool:
+        """Tell whether all that the consumer has handed out has come; if not for long, fetch it again."""
+        expected, now = self.inbox.expected, time.monotonic()
+        if handed == expected or self._missing is None or self._missing[0] != expected:
+            self._missing = (expected, now)
+        elif now - self._missing[1] > LOST_SECONDS and self.idle:
+            self._missing = None
+            self.inbox.gap = True
+            self.inbox.wake.set()
+        return handed == expected
 
     async def close(self, seconds: float) -> None:
         """Finish the batch at hand, commit, stop; what has not been handed on by then is read again."""
         self._closing = True
-        self._wake.set()
+        self.inbox.wake.set()
         task, self._task = self._task, None
         if task is not None:
             _, pending = await asyncio.wait([task], timeout=seconds)
@@ -188,7 +189,7 @@ class IntakeLane:
 
     async def _run(self) -> None:
         while not self._closing:
-            if self._epoch is None and not await self._start_over():
+            if not self.inbox.is_open and not await self._start_over():
                 await self._back_off()
                 continue
             try:
@@ -199,20 +200,21 @@ class IntakeLane:
                 log.info("%s[%d]: lost to another worker", self.tp.topic, self.tp.partition)
             except Exception as error:
                 self._fail(error)
-            self._epoch = None
-            self._drop()
+            self.inbox.close()
             await self._back_off()
 
     async def _start_over(self) -> bool:
         try:
             self._committed = await self._worker.committed(self.tp)
-            self._epoch = await self._worker.seek(self.tp, self._committed)
+            position = await self._worker.seek(self.tp, self._committed)
         except Exception as error:
             self._fail(error)
             return False
         self.done = None
         self.at_end_since = None
-        return self._epoch is not None
+        if position is not None:
+            self.inbox.open(position)
+        return position is not None
 
     def _fail(self, error: Exception) -> None:
         self.failing_since = self.failing_since or time.monotonic()
@@ -228,28 +230,43 @@ class IntakeLane:
         while not self._closing and time.monotonic() < end:
             await asyncio.sleep(0.1)
 
-    def _drop(self) -> None:
-        self._queue.clear()
-        self._queued = 0
-        self._worker.release(self.tp, "queue")
-
     async def _work(self) -> None:
+        inbox = self.inbox
         while True:
             if self._closing:
                 await self._commit()
                 return
-            if self._queue and self._epoch is not None:
-                batch = self._queue.popleft()
-                await self._hand_on(batch.records)
-                self._queued -= len(batch.records)
-                if self._queued < MAX_QUEUED // 2:
-                    self._worker.release(self.tp, "queue")
+            if inbox.gap:
+                await self._fetch_again()
+            records = inbox.take()
+            if records:
+                self._busy = True
+                try:
+                    await self._hand_on(records)
+                finally:
+                    self._busy = False
             else:
-                self._wake.clear()
+                inbox.wake.clear()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._wake.wait(), COMMIT_SECONDS)
+                    await asyncio.wait_for(inbox.wake.wait(), COMMIT_SECONDS)
             if time.monotonic() - self._committed_at >= COMMIT_SECONDS:
                 await self._commit()
+
+    async def _fetch_again(self) -> None:
+        """Something was lost on its way here: finish what waits, then read on from where it ends."""
+        self._busy = True
+        try:
+            while records := self.inbox.take():
+                await self._hand_on(records)
+            at = self.inbox.expected
+            log.warning("%s[%d]@%s: something was lost on its way here, fetched again", *self.tp, at)
+            position = await self._worker.seek(self.tp, at)
+        finally:
+            self._busy = False
+        if position is None:
+            self.inbox.close()
+        else:
+            self.inbox.open(position)
 
     async def _hand_on(self, records: Sequence[Any]) -> None:
         rows: dict[int, list[Row]] = {}

@@ -14,7 +14,6 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections import deque
 from collections.abc import Mapping
 from typing import Any, Final, Literal, Protocol
 
@@ -26,15 +25,14 @@ from journey_stream.encode import Encoder
 from journey_stream.errors import StateError
 from journey_stream.kafka.changelog import META_KEY, read_changelog
 from journey_stream.kafka.checkpoint import Writer
+from journey_stream.kafka.inbox import Inbox, Position
 from journey_stream.kafka.keyed import KeyedPartition, read_meta
 from journey_stream.kafka.metrics import Metrics
-from journey_stream.kafka.transport import Batch
 from journey_stream.values import NEVER, SECOND
 
 log = logging.getLogger(__name__)
 
 SLICE: Final = 500
-MAX_QUEUED: Final = 20_000
 TICK_SECONDS: Final = 0.25
 """How often a quiet lane looks at the clock."""
 LAZY_SECONDS: Final = 5.0
@@ -71,8 +69,8 @@ class Worker(Protocol):
     def make_partition(self, partition: int) -> KeyedPartition:
         """Make the empty logic of a keyed partition."""
 
-    async def seek(self, tp: TP, offset: int | None) -> int | None:
-        """Set the position of a partition; gives the new epoch, None when it is not ours now."""
+    async def seek(self, tp: TP, offset: int | None) -> Position | None:
+        """Set the position of a partition; None when it is not ours now."""
 
     async def committed(self, tp: TP) -> int | None:
         """Read the group's committed offset."""
@@ -111,11 +109,8 @@ class JourneyLane:
         self._encoder = encoder
         self._metrics = metrics
         self._writer: Writer | None = None
-        self._epoch: int | None = None
+        self.inbox = Inbox(lambda: worker.hold(tp, "queue"), lambda: worker.release(tp, "queue"))
         self._next: int | None = None
-        self._queue: deque[Batch] = deque()
-        self._queued = 0
-        self._wake = asyncio.Event()
         self._owned = asyncio.Event()
         self._parked = asyncio.Event()
         self._committed_at = time.monotonic()
@@ -130,24 +125,13 @@ class JourneyLane:
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"journeys [{self.tp.partition}]")
 
-    def put(self, batch: Batch) -> None:
-        """Take over a batch, unless it was fetched before the last seek."""
-        if batch.epoch != self._epoch:
-            return
-        self._queue.append(batch)
-        self._queued += len(batch.records)
-        if self._queued >= MAX_QUEUED:
-            self._worker.hold(self.tp, "queue")
-        self._wake.set()
-
     async def park(self, seconds: float) -> None:
         """Commit what is done and wait for the next assignment; state stays."""
         self._owned.clear()
-        self._epoch = None
-        self._drop_queue()
+        self.inbox.close()
         if self.state == "working":
             self._parked.clear()
-            self._wake.set()
+            self.inbox.wake.set()
             try:
                 await asyncio.wait_for(self._parked.wait(), seconds)
             except TimeoutError:
@@ -188,9 +172,8 @@ class JourneyLane:
         self.state = "failed"
         self.failed_since = self.failed_since or time.monotonic()
         self.last_error = why
-        self._epoch = None
         self._parked.set()
-        self._drop_queue()
+        self.inbox.close()
         await self._discard()
         await asyncio.sleep(pause)
 
@@ -265,12 +248,12 @@ class JourneyLane:
                 self.state = "parked"
                 self._parked.set()
                 await self._owned.wait()
-            epoch = await self._worker.seek(self.tp, self._next)
-            if epoch is not None and self._owned.is_set():
+            position = await self._worker.seek(self.tp, self._next)
+            if position is not None and self._owned.is_set():
                 break
             self.state = "waiting"
             await asyncio.sleep(0.1)
-        self._epoch = epoch
+        self.inbox.open(position)
         self._worker.release(self.tp, "restore")
         self.state = "working"
 
@@ -287,11 +270,14 @@ class JourneyLane:
                 if logic.dirty:
                     await self._checkpoint(logic)
                 return
+            if self.inbox.gap and start >= len(records) and not self.inbox.queued:
+                log.warning("%s: fetched again: something was lost on its way here", self)
+                return
             if start >= len(records):
-                records, start = self._next_batch(), 0
+                records, start = self.inbox.take(), 0
                 if not records and not more:
                     await self._rest(logic)
-                    records = self._next_batch()
+                    records = self.inbox.take()
             began = time.perf_counter()
             now = now_of()
             if start < len(records):
@@ -307,19 +293,10 @@ class JourneyLane:
             ):
                 await self._checkpoint(logic)
             else:
-                if logic.finished and not self.finished and not self._queue and start >= len(records):
+                if logic.finished and not self.finished and not self.inbox.queued and start >= len(records):
                     await self._checkpoint(logic)
                     self.finished = True
                 await asyncio.sleep(0)
-
-    def _next_batch(self) -> list[Any]:
-        if not self._queue:
-            return []
-        records = self._queue.popleft().records
-        self._queued -= len(records)
-        if self._queued < MAX_QUEUED // 2:
-            self._worker.release(self.tp, "queue")
-        return records
 
     async def _rest(self, logic: KeyedPartition) -> None:
         """Wait for records, the next tick, or the moment a checkpoint is due."""
@@ -328,11 +305,12 @@ class JourneyLane:
             seconds = min(seconds, self._options.interval - (time.monotonic() - self._committed_at))
         if seconds <= 0:
             return
-        self._wake.clear()
-        if self._queue or not self._owned.is_set():
+        inbox = self.inbox
+        inbox.wake.clear()
+        if inbox.queued or inbox.gap or not self._owned.is_set():
             return
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), seconds)
+            await asyncio.wait_for(inbox.wake.wait(), seconds)
 
     async def _checkpoint(self, logic: KeyedPartition) -> None:
         began = time.monotonic()
@@ -364,8 +342,3 @@ class JourneyLane:
             self._metrics.latency.observe(max(0, self._worker.now() - arrived) / SECOND)
         self.failed_since = None
         self._backoff = BACKOFF[0]
-
-    def _drop_queue(self) -> None:
-        self._queue.clear()
-        self._queued = 0
-        self._worker.release(self.tp, "queue")

@@ -104,8 +104,8 @@ class Progress:
         at_end = False
         if found is not None:
             # What the consumer has handed out but is still on its way to the lane is not done.
-            read = found.position is not None and found.position >= found.end
-            at_end = read and lane.idle and found.handed in (None, lane.done)
+            received = lane.has_received(found.handed)
+            at_end = found.position is not None and found.position >= found.end and lane.idle and received
             lag = max(0, found.end - (found.position or 0))
             self._worker.metrics.lag.labels(tp.topic, tp.partition).set(lag)
         if not at_end:

@@ -25,6 +25,8 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from journey_stream.kafka.inbox import Batch, Position
+
 POLL_SECONDS = 0.1
 """How long one fetch may wait: also how late a released hold is noticed at worst."""
 
@@ -34,13 +36,6 @@ RUN_SECONDS = 60.0
 T = TypeVar("T")
 
 
-class Batch(msgspec.Struct, gc=False):
-    """Records of one partition, in offset order, and the epoch of the position they were read from."""
-
-    records: list[Any]
-    epoch: int
-
-
 class Ends(msgspec.Struct, frozen=True):
     """Where a partition stands."""
 
@@ -48,8 +43,8 @@ class Ends(msgspec.Struct, frozen=True):
     """Where we read on."""
     end: int
     """The brokers' end, asked just now."""
-    handed: int | None
-    """Last offset handed out plus one, None when nothing was since the last seek."""
+    handed: int
+    """Where the next batch will start: what lies below has been handed out."""
 
 
 class GroupOptions(msgspec.Struct, frozen=True):
@@ -160,37 +155,40 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         batches = []
         for tp, records in fetched.items():
             if records:
+                # Before the first seek of an assignment nobody takes batches; any start will do.
+                batches.append((tp, Batch(records, epochs.get(tp, 0), self.handed.get(tp, 0))))
                 self.handed[tp] = records[-1].offset + 1
-                batches.append((tp, Batch(records, epochs.get(tp, 0))))
         return batches
 
     async def seek_to(
-        self, positions: Mapping[TP, int | None]
-    ) -> tuple[dict[TP, int], dict[TP, tuple[int, int]]]:
+        self, wanted: Mapping[TP, int | None]
+    ) -> tuple[dict[TP, Position], dict[TP, tuple[int, int]]]:
         """Set positions (None = the beginning).
 
-        Gives the new epochs of the partitions still assigned, and for positions that the broker no longer has
+        Gives the positions of the partitions still assigned, and for positions that the broker no longer has
         the (wanted, first) offsets: those start at the first.
         """
         consumer = self._ensure_consumer()
-        mine = {driver.ensure_aiokafka_TP(tp) for tp in positions} & consumer.assignment()
+        mine = {driver.ensure_aiokafka_TP(tp) for tp in wanted} & consumer.assignment()
         first = await consumer.beginning_offsets(list(mine)) if mine else {}
-        epochs: dict[TP, int] = {}
+        positions: dict[TP, Position] = {}
         lost: dict[TP, tuple[int, int]] = {}
-        for tp, position in positions.items():
+        for tp, offset in wanted.items():
             aiokafka_tp = driver.ensure_aiokafka_TP(tp)
             if aiokafka_tp not in first:
                 continue
             start = first[aiokafka_tp]
-            if position is not None and position < start:
-                lost[tp] = (position, start)
+            if offset is not None and offset < start:
+                lost[tp] = (offset, start)
+            start = max(start, offset or 0)
             try:
-                consumer.seek(aiokafka_tp, max(start, position or 0))
+                consumer.seek(aiokafka_tp, start)
             except IllegalStateError:
                 continue  # taken away meanwhile; the next assignment sets it again
-            self.handed.pop(tp, None)
-            epochs[tp] = self.epochs[tp] = self.epochs.get(tp, 0) + 1
-        return epochs, lost
+            epoch = self.epochs[tp] = self.epochs.get(tp, 0) + 1
+            self.handed[tp] = start
+            positions[tp] = Position(epoch, start)
+        return positions, lost
 
     async def committed_offsets(self, tps: Iterable[TP]) -> dict[TP, int | None]:
         """Read what the group has committed."""
@@ -223,7 +221,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 continue
             tp_state = state.assignment.state_value(tp)
             position = tp_state.position if tp_state is not None and tp_state.has_valid_position else None
-            found[TP(tp.topic, tp.partition)] = Ends(position, ends[tp], self.handed.get(tp))
+            found[TP(tp.topic, tp.partition)] = Ends(position, ends[tp], self.handed.get(tp, 0))
         return found
 
 

@@ -22,12 +22,13 @@ from journey_stream.encode import Encoder
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka import hop
 from journey_stream.kafka.checkpoint import Row, Sender
+from journey_stream.kafka.inbox import Batch, Position
 from journey_stream.kafka.intake import Intake, IntakeLane
 from journey_stream.kafka.keyed import KeyedPartition, Options
 from journey_stream.kafka.lane import JourneyLane, LaneOptions
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.progress import Progress
-from journey_stream.kafka.transport import Batch, BatchConsumer
+from journey_stream.kafka.transport import BatchConsumer
 
 log = logging.getLogger(__name__)
 
@@ -95,7 +96,7 @@ class JourneyWorker:
         """Give a batch to its lane; without one nothing is lost: the next assignment sets its position."""
         lane = self.lanes.get(tp) or self.intakes.get(tp)
         if lane is not None:
-            lane.put(batch)
+            lane.inbox.put(batch)
 
     async def partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit what is done and park the lanes, bounded in time."""
@@ -153,7 +154,7 @@ class JourneyWorker:
     async def _start_intakes(self, tps: list[TP]) -> None:
         thread = self.consumer.thread
         committed = await thread.run(lambda: thread.committed_offsets(tps))
-        epochs, lost = await thread.run(lambda: thread.seek_to(committed))
+        positions, lost = await thread.run(lambda: thread.seek_to(committed))
         self._tell_lost(lost)
         for tp in tps:
             old = self.intakes.pop(tp, None)
@@ -161,8 +162,8 @@ class JourneyWorker:
                 await old.close(0)
             intake = Intake(self._decoder, tp.topic, tp.partition, self._partitioner)
             lane = self.intakes[tp] = IntakeLane(self, tp, intake, self.metrics)
-            if tp in epochs:
-                lane.start(epochs[tp], committed[tp])
+            if tp in positions:
+                lane.start(positions[tp], committed[tp])
 
     async def _all_sources(self, sender: Sender) -> tuple[bytes, ...]:
         counts = {topic: await sender.partitions(topic) for topic in self.options.sources}
@@ -202,12 +203,12 @@ class JourneyWorker:
         """Make the empty logic of a keyed partition."""
         return KeyedPartition(self._make_engine(), self._decoder, self._sources, self.options.keyed)
 
-    async def seek(self, tp: TP, offset: int | None) -> int | None:
-        """Set the position of a partition; gives the new epoch, None when it is not ours now."""
+    async def seek(self, tp: TP, offset: int | None) -> Position | None:
+        """Set the position of a partition; None when it is not ours now."""
         thread = self.consumer.thread
-        epochs, lost = await thread.run(lambda: thread.seek_to({tp: offset}))
+        positions, lost = await thread.run(lambda: thread.seek_to({tp: offset}))
         self._tell_lost(lost)
-        return epochs.get(tp)
+        return positions.get(tp)
 
     @staticmethod
     def _tell_lost(lost: Mapping[TP, tuple[int, int]]) -> None:

@@ -1,0 +1,97 @@
+"""What has been fetched for a lane and not yet worked on; notices what is early, late or missing.
+
+Enters: batches as Faust delivers them. Leaves: their records, in offset order, without a gap. Strategy: a
+batch from another epoch than the lane's position is dropped; of its own epoch each must start where the
+last one ended. If one is missing (lost on its way through Faust, or come before the lane knew its epoch),
+the inbox says so and takes nothing more: the lane sets its position anew. What is lost between the brokers
+and here is therefore never lost for good.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+MAX_QUEUED: Final = 20_000
+"""Records waiting in a lane before fetching pauses."""
+
+
+class Batch(msgspec.Struct, gc=False):
+    """Records of one partition, in offset order."""
+
+    records: list[Any]
+    epoch: int
+    """Counts the seeks of the partition: of which position this is a continuation."""
+    start: int
+    """Where the batch before it ended, or the position that was set."""
+
+
+class Position(msgspec.Struct, frozen=True):
+    """Where a partition is read from since the last seek."""
+
+    epoch: int
+    offset: int
+
+
+class Inbox:
+    """The batches of one lane."""
+
+    def __init__(self, hold: Callable[[], None], release: Callable[[], None]) -> None:
+        self.gap = False
+        """A batch is missing: the position has to be set anew, to `expected`."""
+        self.expected: int | None = None
+        """Where the next batch has to start."""
+        self.queued = 0
+        """Records not yet worked on, those given out by `take` left out."""
+        self.wake = asyncio.Event()
+        self._epoch: int | None = None
+        self._hold, self._release = hold, release
+        self._batches: deque[Batch] = deque()
+
+    @property
+    def is_open(self) -> bool:
+        """Batches are taken."""
+        return self._epoch is not None
+
+    def open(self, position: Position) -> None:
+        """Take batches that continue this position."""
+        self._drop()
+        self._epoch, self.expected, self.gap = position.epoch, position.offset, False
+
+    def close(self) -> None:
+        """Take none, and forget those that wait."""
+        self._epoch, self.gap = None, False
+        self._drop()
+
+    def put(self, batch: Batch) -> None:
+        """Take over a batch, if it is the next."""
+        if batch.epoch != self._epoch:
+            return
+        if batch.start != self.expected:
+            self._epoch, self.gap = None, True
+        else:
+            self.expected = batch.records[-1].offset + 1
+            self._batches.append(batch)
+            self.queued += len(batch.records)
+            if self.queued >= MAX_QUEUED:
+                self._hold()
+        self.wake.set()
+
+    def take(self) -> list[Any]:
+        """Give the records of the next batch, none if nothing waits."""
+        if not self._batches:
+            return []
+        records = self._batches.popleft().records
+        self.queued -= len(records)
+        if self.queued < MAX_QUEUED // 2:
+            self._release()
+        return records
+
+    def _drop(self) -> None:
+        self._batches.clear()
+        self.queued = 0
+        self._release()
