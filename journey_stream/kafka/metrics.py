@@ -179,6 +179,7 @@ class Metrics:
             self.clock_held.labels(partition).set(len(logic.clock.holding(now)))
             self.buffered.labels(partition).set(len(logic.buffer))
             self.customers.labels(partition).set(len(logic.engine))
+            self.timers.labels(partition).set(logic.engine.timers_pending)
             for journey, stages in logic.population.items():
                 for stage, n in stages.items():
                     people[journey, stage] += n

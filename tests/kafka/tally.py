@@ -62,6 +62,10 @@ class TallyEngine:
     def __len__(self) -> int:
         return len(self.people)
 
+    @property
+    def timers_pending(self) -> int:
+        return sum(t.due != NEVER for t in self.people.values())
+
     def apply(self, event: Event, now: int, *, late: bool = False) -> None:
         if event.event_id.startswith("poison"):
             self.rejected.append((event, "the engine failed twice on this event"))
