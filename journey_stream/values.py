@@ -202,6 +202,8 @@ class StageNow(msgspec.Struct, gc=False, kw_only=True):
     attributes: dict[str, Any]
     test: bool
     replay: bool
+    left: str | None = None
+    """The stage that a forgotten person was in; not part of the value."""
 
 
 class DeadLetter(msgspec.Struct, frozen=True):

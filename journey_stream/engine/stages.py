@@ -34,6 +34,7 @@ def tombstones(program: Program, c: Customer) -> list[Record]:
             attributes={},
             test=c.test,
             replay=False,
+            left=journey.stages[c.stages[journey.index]],
         )
         for journey in program.journeys
         if c.stages[journey.index] != NOWHERE

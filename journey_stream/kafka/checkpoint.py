@@ -112,8 +112,8 @@ class Sender:
             await self._deliver(batch, topic, partition)
 
     async def _deliver(self, batch: BatchBuilder, topic: str, partition: int) -> None:
-        # aiokafka holds one batch a partition and fails those who wait for their turn too early (each round of
-        # its loop counts the whole wait again): so one of ours waits at a time, the others here.
+        # aiokafka holds one batch a partition and fails those who wait for their turn too early (each round
+        # of its loop counts the whole wait again): so one of ours waits at a time, the others here.
         async with self._turns[topic, partition]:
             sent = await self._producer.send_batch(batch, topic, partition=partition)
         await sent

@@ -287,6 +287,9 @@ class KeyedPartition:
                 stages[record.to] = stages.get(record.to, 0) + 1
                 if record.from_ is not None:
                     stages[record.from_] = stages.get(record.from_, 0) - 1
+            elif isinstance(record, StageNow) and record.left is not None:
+                stages = self.population.setdefault(record.journey, {})
+                stages[record.left] = stages.get(record.left, 0) - 1
 
     def _mark(self, value: bytes) -> None:
         for progress in hop.unpack_marker(value):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from journey_stream.errors import StateError
 from journey_stream.kafka import hop, keyed
 from journey_stream.kafka.keyed import read_meta
-from journey_stream.values import DAY, HOUR, SECOND, DeadLetter, Event, Transition
+from journey_stream.values import DAY, HOUR, SECOND, DeadLetter, Event, StageNow, Transition
 from tests.kafka.log import DECODER, SOURCES, START, Log, Shell, event_bytes, history, options
 from tests.kafka.tally import TallyEngine
 
@@ -255,3 +255,41 @@ def test_many_events_behind_what_was_let_go_all_go_before_a_checkpoint(
     shell.die()
     shell.step(9, START)
     assert {f"e{n}" for n in range(5)} == set(shell.logic.engine.people["c"].seen)
+
+
+def test_the_population_survives_a_death_and_knows_of_the_forgotten() -> None:
+    log = Log()
+    for number, person in enumerate(["a", "b"]):
+        fields = {"event_id": person, "person": person, "at": START, "type": "order_completed"}
+        log.event(SOURCES[0], number, **fields)
+    log.marker(*two(START + HOUR))
+    shell = Shell(log, options(allowed_lateness=0))
+    shell.step(3, START)
+    shell.checkpoint()
+    shell.die()
+    assert {"tally": {"ordered-1": 2}} == shell.logic.population
+    shell.logic.engine.records = [forgotten("a", "ordered-1")]
+    shell.logic.dirty = True
+    shell.checkpoint()
+    assert {"tally": {"ordered-1": 1}} == shell.logic.population
+
+
+def forgotten(person: str, stage: str) -> StageNow:
+    return StageNow(
+        person=person,
+        journey="tally",
+        version=1,
+        customer_id=person,
+        anonymous_id=None,
+        account_id=None,
+        stage=None,
+        kind=None,
+        owner=None,
+        entered_at=START,
+        sequence=1,
+        transition_id=None,
+        attributes={},
+        test=False,
+        replay=False,
+        left=stage,
+    )

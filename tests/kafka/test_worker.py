@@ -17,7 +17,7 @@ from journey_stream.deployment import assemble
 from journey_stream.encode import structured
 from journey_stream.kafka.checkpoint import Writer
 from journey_stream.replay import replay
-from journey_stream.settings import Checkpoint, Settings, TopicNames, Web
+from journey_stream.settings import Checkpoint, Fetch, Settings, TopicNames, Web
 from journey_stream.shop.records import ShopOptions
 from journey_stream.shop.simulate import simulate
 from journey_stream.values import DAY, HOUR, MINUTE, SECOND, Transition, rfc3339
@@ -123,6 +123,21 @@ async def _pace(settings: Settings, rows: list[Row], seconds: float) -> None:
     for part in range(parts):
         await send(settings, rows[part * len(rows) // parts : (part + 1) * len(rows) // parts])
         await asyncio.sleep(seconds / parts)
+
+
+async def test_batches_lost_on_their_way_to_the_lanes_are_fetched_again(
+    deployment: Make, tmp_path: Path
+) -> None:
+    settings = deployment(clock="event", until=UNTIL, idle_after=8 * SECOND, fetch=Fetch(records=20))
+    names = await topics(settings)
+    rows = shop_rows(names, 3000, Random(4))
+    await send(settings, rows)
+    worker = WorkerProcess(settings, tmp_path, module="tests.kafka.lossy_worker")
+    with ended([worker]):
+        assert 0 == worker.wait()
+    found = tally_found(await read_values(settings, names.transitions))
+    assert Counter(tally_oracle(values_of(rows), UNTIL)) == Counter(found)
+    assert "fetched again" in worker.text()
 
 
 async def test_journeys_of_a_shop_are_those_of_replay(deployment: Make, tmp_path: Path) -> None:
