@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from typing import Any
 
 import click
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import GroupIdNotFound, KafkaError, NonEmptyGroup, for_code
+from aiokafka.errors import (
+    GroupCoordinatorNotAvailableError,
+    GroupIdNotFound,
+    KafkaError,
+    NonEmptyGroup,
+    for_code,
+)
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from journey_stream.cli import example
@@ -16,6 +23,8 @@ from journey_stream.cli.common import note, run_async, settings_options
 from journey_stream.errors import BrokerError
 from journey_stream.kafka.topics import admin_client
 from journey_stream.settings import Settings, TopicNames
+
+COORDINATOR_SECONDS = 15.0
 
 
 @click.command("reset", epilog=example("journey-stream reset --application-id journey-stream --yes"))
@@ -65,9 +74,21 @@ def _is_ours(name: str, names: TopicNames, *, keep_output: bool) -> bool:
     return name in common or name.startswith((names.transitions + ".", names.signals + "."))
 
 
+async def _coordinator(admin: AIOKafkaAdminClient, group: str) -> Any:
+    """Find who coordinates the group; a new cluster first makes its topic for that, which takes a moment."""
+    end = time.monotonic() + COORDINATOR_SECONDS
+    while True:
+        try:
+            return await admin.find_coordinator(group)
+        except GroupCoordinatorNotAvailableError:
+            if time.monotonic() > end:
+                raise
+            await asyncio.sleep(0.25)
+
+
 async def _delete_group(admin: AIOKafkaAdminClient, group: str) -> None:
     """Delete the group with its offsets; a group that never was is fine."""
-    coordinator = await admin.find_coordinator(group)
+    coordinator = await _coordinator(admin, group)
     request = DeleteGroupsRequest([group])
     response = await admin._send_request(request, coordinator)  # noqa: SLF001  (aiokafka offers no other way)
     for name, code in response.results:
