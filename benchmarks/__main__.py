@@ -37,7 +37,7 @@ from journey_stream.broker.embedded import free_port
 from journey_stream.deployment import assemble
 from journey_stream.kafka.hop import Partitioner
 from journey_stream.replay import replay
-from journey_stream.settings import Fetch, Settings, TopicNames
+from journey_stream.settings import Settings, TopicNames
 from journey_stream.shop.feed import feed
 from journey_stream.shop.records import ShopOptions, ShopRecord
 from journey_stream.shop.simulate import simulate
@@ -109,7 +109,6 @@ async def measure(
         source_partitions=PARTITIONS,
         clock="event",
         until=until,
-        fetch=Fetch(records=5_000),
     )
     command("topics", "--create", *flags(settings, "bench"))
     names = TopicNames.of(settings)

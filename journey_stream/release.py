@@ -16,15 +16,13 @@ from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
 
-from journey_stream.values import NEVER, SECOND, Event
+from journey_stream.values import NEVER, Event
 
 Mode: TypeAlias = Literal["wall", "event"]
 Lateness: TypeAlias = Literal["on_time", "late", "too_late"]
 
 BEGINNING: Final = -(2**63)
 """The clock before anything is known."""
-CATCHING_UP: Final = 10 * SECOND
-"""A clock further behind the wall than this is catching up: events wait for their turn."""
 
 
 def classify(at: int, clock: int, allowed_lateness: int, dedup_window: int) -> Lateness:
@@ -81,9 +79,9 @@ class PartitionClock:
         self.reached = max(self.reached, reached)
         return self.reached
 
-    def caught_up(self, now: int) -> bool:
-        """In `wall`: near enough to the wall that events are applied as they arrive."""
-        return self.mode == "wall" and now - self.clock(now) <= CATCHING_UP
+    def caught_up(self, now: int, within: int) -> bool:
+        """In `wall`: so near to the wall that events are applied as they arrive."""
+        return self.mode == "wall" and now - self.clock(now) <= within
 
     def ended(self) -> bool:
         """All sources are known and read to their end."""

@@ -80,7 +80,9 @@ def test_caught_up_is_ten_seconds_behind_the_wall() -> None:
     clock = PartitionClock("wall", ["a"])
     clock.progress("a", NOW, idle=False, wall=NOW)
 
-    assert [True, False] == [clock.caught_up(NOW + 10 * SECOND), clock.caught_up(NOW + 10 * SECOND + 1)]
+    assert [True, False] == [
+        clock.caught_up(at, 10 * SECOND) for at in (NOW + 10 * SECOND, NOW + 10 * SECOND + 1)
+    ]
 
 
 def test_a_source_no_longer_read_holds_nothing() -> None:

@@ -214,7 +214,7 @@ class KeyedPartition:
         if options.mode == "wall":
             decided = now
             # When caught up, what arrives is applied at once: nobody waits for a clock seconds behind.
-            caught_up = now - self.clock.reached <= options.catch_up
+            caught_up = self.clock.caught_up(now, options.catch_up)
             gate = options.until if caught_up else until
         else:
             decided, gate = max(until, 0), until
