@@ -9,10 +9,8 @@ Entering: `Transition`, `Signal`, `StageNow`, `DeadLetter` of `values`. Leaving:
 
 The value (`wire`) repeats headers (`id`, `record_type`, `time`, `schema_version`), because sinks drop them.
 Keys: transitions and signals the person; stages `<person>|<journey>` (a journey's id has no `|`: split at the
-last one), with the partition chosen by the person; a stage of None is the tombstone. A dead letter keeps key,
-value and headers as they came; `journey_stream_reason`, `_detail`, `_source_topic`, `_source_partition`,
-`_source_offset` and `_source_time` follow them (of headers that are there twice, because a dead letter was
-sent in again, the last are ours).
+last one), with the partition chosen by the person; a stage of None is the tombstone. How a dead letter is
+written: `letters`.
 """
 
 from __future__ import annotations
@@ -23,7 +21,8 @@ from typing import Any, Literal, Protocol, TypeAlias
 
 import msgspec
 
-from journey_stream.values import DeadLetter, Out, Signal, StageNow, Transition, rfc3339
+from journey_stream.letters import dead_letter
+from journey_stream.values import DeadLetter, Out, Signal, StageNow, Transition
 from journey_stream.wire import (
     Record,
     Value,
@@ -187,34 +186,6 @@ def structured(record: Record) -> bytes:
         )
     )
 
-
-def dead_letter(record: DeadLetter, topic: str) -> Out:
-    """Write a record that could not be used: all as it came, with the reason and its origin in headers."""
-    return Out(
-        topic,
-        record.key,
-        record.value,
-        (
-            *record.headers,
-            ("journey_stream_reason", record.reason.encode()),
-            ("journey_stream_detail", record.detail.encode()),
-            ("journey_stream_source_topic", record.topic.encode()),
-            ("journey_stream_source_partition", b"%d" % record.partition),
-            ("journey_stream_source_offset", b"%d" % record.offset),
-            ("journey_stream_source_time", rfc3339(_written(record.timestamp)).encode()),
-        ),
-        record.key,
-    )
-
-
-def _written(at: int) -> int:
-    """The nearest time that can be written: a sender may stamp a record with any number."""
-    return min(max(at, _FIRST), _LAST)
-
-
-_FIRST = -62_135_596_800_000_000
-_LAST = 253_402_300_799_999_999
-"""The first and last microsecond of the years 1 to 9999."""
 
 _json = msgspec.json.Encoder(order=None).encode
 Labels: TypeAlias = tuple[str, str, str | None, str | None, str | None, str | None, str | None]

@@ -5,6 +5,12 @@ is a bug of ours: it stops the partition, loudly, and is never swallowed.
 """
 
 
+def told(error: BaseException) -> str:
+    """Return an error in one line, with the notes that were added on its way."""
+    notes = "".join(f" ({note})" for note in getattr(error, "__notes__", ()))
+    return f"{type(error).__name__}: {error}{notes}"
+
+
 class JourneyStreamError(Exception):
     """Base of every error that journey_stream raises on purpose."""
 
@@ -19,6 +25,10 @@ class SettingsError(JourneyStreamError):
 
 class UsageError(JourneyStreamError):
     """A command was called so that it cannot work (wrong name, unreadable file): its caller can mend it."""
+
+
+class FilterError(JourneyStreamError):
+    """A filter of the caller's failed, or wrote what cannot be used; whoever wrote it can mend it."""
 
 
 class TopicError(JourneyStreamError):
@@ -39,3 +49,7 @@ class EngineError(JourneyStreamError):
 
 class StateError(JourneyStreamError):
     """Stored state cannot be read: unknown format version or damaged bytes. The partition has to stop."""
+
+
+class VersionError(JourneyStreamError):
+    """Customers are in a version that the deployment says nothing about; whoever deploys can mend it."""

@@ -1,8 +1,7 @@
 """Records out become histories: per journey, where each customer was when, and what is known of orders.
 
 Enters: records out, as `values.Transition`/`Signal`, or as decoded JSON values (bare, or inside a structured
-CloudEvent), in any order. Leaves: one `History` per journey, of net records only: what was corrected, and the
-corrections, are left out. `measures` works on it.
+CloudEvent), in any order. Leaves: one `History` per journey, of `net` records only. `measures` works on it.
 """
 
 from __future__ import annotations
@@ -13,9 +12,8 @@ from typing import Any
 
 import msgspec
 
+from journey_stream.net import AnyRecord, net
 from journey_stream.values import NEVER, Signal, Transition, micros
-
-Record = Transition | Signal | Mapping[str, Any]
 
 OPINION = "opinion_given"
 CLOSED = "loop_closed"
@@ -129,28 +127,18 @@ class _Line(msgspec.Struct, gc=False):
     status: str
     attributes: Mapping[str, Any]
     payload: Mapping[str, Any]
-    corrects: str | None
 
 
-def read(records: Iterable[Record], *, tests: bool = False) -> dict[str, History]:
+def read(records: Iterable[AnyRecord], *, tests: bool = False) -> dict[str, History]:
     """Make one history per journey of its records, in any order; without test customers unless asked for."""
-    lines: list[_Line] = []
-    corrected: set[str] = set()
-    for record in records:
-        value = _value(record)
-        if value is None or (value.get("test") and not tests):
-            continue
-        line = _line(value)
-        if line.corrects is not None:
-            corrected.add(line.corrects)
-        else:
-            lines.append(line)
+    values = [value for record in records if (value := _value(record)) is not None]
+    lines = [_line(value) for value in net(values) if tests or not value.get("test")]
     lines.sort(key=lambda line: (line.at, line.person, line.journey, line.sequence))
     histories: dict[str, History] = {}
     last: dict[tuple[str, str], list[Any]] = {}
     cancelled = {line.record_id for line in lines if line.status == "cancelled"}
     for line in lines:
-        if line.record_id in corrected or line.status == "cancelled":
+        if line.status == "cancelled":
             continue
         history = histories.get(line.journey)
         if history is None:
@@ -163,7 +151,7 @@ def read(records: Iterable[Record], *, tests: bool = False) -> dict[str, History
     return histories
 
 
-def _value(record: Record) -> Mapping[str, Any] | None:
+def _value(record: AnyRecord) -> Mapping[str, Any] | None:
     """The record's JSON value; None for what is neither transition nor signal."""
     if isinstance(record, Transition | Signal):
         return msgspec.structs.asdict(record) | {"from": getattr(record, "from_", None)}
@@ -190,7 +178,6 @@ def _line(value: Mapping[str, Any]) -> _Line:
         status=value.get("status", ""),
         attributes=value.get("attributes") or {},
         payload=value.get("payload") or {},
-        corrects=value.get("corrects"),
     )
 
 

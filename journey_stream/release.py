@@ -11,7 +11,7 @@ nothing is known of holds the clock. The clock never goes back. In `wall` it nev
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Final, Literal, TypeAlias
 
 import msgspec
@@ -146,3 +146,32 @@ def settled(mode: Mode, clock: PartitionClock, now: int, allowed_lateness: int, 
     if clock.ended() and until != NEVER:
         return until
     return min(reached - allowed_lateness - 1, until)
+
+
+def furthest_behind(
+    sources: Sequence[Iterator[bytes]], clock: PartitionClock, ended: Callable[[], None] = lambda: None
+) -> Iterator[tuple[int, int, bytes]]:
+    """Give all lines of several sources, those of the source furthest behind first.
+
+    Args:
+        sources: named by their place, as in the clock.
+        clock: of mode `event`; whoever takes the lines tells it their progress, the end of each is told here.
+        ended: called when a source has ended and others go on.
+
+    Yields:
+        Source, number of the line in it (from 1), line.
+    """
+    waiting = [(BEGINNING, source, 0) for source in range(len(sources))]
+    while waiting:
+        _, source, number = heapq.heappop(waiting)
+        bound = waiting[0][0] if waiting else NEVER
+        for line in sources[source]:
+            number += 1
+            yield source, number, line
+            if clock.sources[source].highest > bound:
+                heapq.heappush(waiting, (clock.sources[source].highest, source, number))
+                break
+        else:
+            clock.progress(source, BEGINNING, idle=True, wall=0)
+            if waiting:
+                ended()

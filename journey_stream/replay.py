@@ -9,9 +9,8 @@ too late.
 
 from __future__ import annotations
 
-import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import msgspec
 
@@ -19,8 +18,15 @@ from journey_stream.engine.partition import Drained, Partition
 from journey_stream.engine.program import Program
 from journey_stream.events.decode import Decoder
 from journey_stream.events.derive import derived_events
-from journey_stream.release import BEGINNING, PartitionClock, ReleaseBuffer, classify, settled
-from journey_stream.values import NEVER, Event, Reason, Rejection, Signal, Transition
+from journey_stream.release import (
+    BEGINNING,
+    PartitionClock,
+    ReleaseBuffer,
+    classify,
+    furthest_behind,
+    settled,
+)
+from journey_stream.values import NEVER, Event, Reason, Rejection, Signal, StageNow, Transition
 
 DRAIN_EVERY = 10_000
 
@@ -49,6 +55,8 @@ class Replayed(msgspec.Struct):
     """(journey, rule) to how often its expression touched something unknown."""
     until: int
     """How far the clock ran."""
+    gone: set[tuple[str, str]] = msgspec.field(default_factory=set)
+    """(person, journey) of those who were forgotten, and are not back, by then."""
 
 
 def replay(
@@ -70,74 +78,112 @@ def replay(
         received: when the lines were received: an event too far ahead of it is `bad_time`, as it is for the
             worker, so that one clock gone wrong does not move ours. Left out, any time is taken.
     """
-    return _Replay(program, sources, decoder, lateness, until, received).run()
+    return replay_each([program], sources, decoder, lateness, until, received)[0]
+
+
+def replay_each(
+    programs: Sequence[Program],
+    sources: Sequence[Iterable[bytes]],
+    decoder: Decoder,
+    lateness: int,
+    until: int | None = None,
+    received: int = NEVER - 1,
+    seen: Callable[[Event], None] | None = None,
+) -> list[Replayed]:
+    """Run the same events through several programs, each on its own, in one reading.
+
+    Args:
+        programs: each of the decoder's vocabulary.
+        sources: as for `replay`, as are the next four.
+        decoder: of the same vocabulary as the programs.
+        lateness: microseconds.
+        until: microseconds.
+        received: microseconds.
+        seen: called with each event in the order it is applied (duplicates too), before it is.
+
+    Returns:
+        One result per program, in their order.
+    """
+    return _Replay(programs, sources, decoder, lateness, until, received, seen).run()
+
+
+class _Run:
+    """One program at work, and what has come of it."""
+
+    def __init__(self, program: Program) -> None:
+        self.partition = Partition(program)
+        self.result = Replayed([], [], Counter(), {}, BEGINNING)
+
+    def drain(self, places: dict[int, tuple[int, int]]) -> None:
+        drained: Drained = self.partition.drain()
+        result = self.result
+        for record in drained.records:
+            if isinstance(record, StageNow):
+                keep = result.gone.add if record.stage is None else result.gone.discard
+                keep((record.person, record.journey))
+            else:
+                result.records.append(record)
+        result.counts += drained.counts
+        for key, count in drained.unknown.items():
+            result.unknown[key] = result.unknown.get(key, 0) + count
+        for event, detail in drained.rejected:
+            result.rejections.append(Refused(*places[id(event)], "processing_error", detail))
+
+    def finish(self, refused: Iterable[Refused], counts: Counter[str], until: int) -> Replayed:
+        result = self.result
+        result.until = until
+        result.counts += counts
+        result.rejections += refused
+        result.records.sort(key=lambda r: (r.occurred_at, r.person, r.journey, r.sequence))
+        result.rejections.sort(key=lambda r: (r.source, r.line))
+        return result
 
 
 class _Replay:
     def __init__(
         self,
-        program: Program,
+        programs: Sequence[Program],
         sources: Sequence[Iterable[bytes]],
         decoder: Decoder,
         lateness: int,
         until: int | None,
         received: int,
+        seen: Callable[[Event], None] | None,
     ) -> None:
         self._sources = [iter(source) for source in sources]
         self._decode = decoder.decode
         self._lateness = lateness
         self._received = received
-        self._window = program.options.dedup_window
+        self._window = max(program.options.dedup_window for program in programs)
         self._until = NEVER if until is None else until
-        self._partition = Partition(program)
+        self._runs = [_Run(program) for program in programs]
+        self._seen = seen
         self._clock = PartitionClock("event", range(len(sources)))
         self._buffer = ReleaseBuffer()
         self._places: dict[int, tuple[int, int]] = {}
         """id of an event handed to the engine and not drained yet, to where it came from."""
         self._kept: list[Event] = []
-        self._applied = 0
         self._last = BEGINNING
-        self._result = Replayed([], [], Counter(), {}, BEGINNING)
+        self._refused: list[Refused] = []
+        self._counts: Counter[str] = Counter()
 
-    def run(self) -> Replayed:
-        for source, number, line in self._lines():
-            self._result.counts["lines"] += 1
+    def run(self) -> list[Replayed]:
+        for source, number, line in furthest_behind(self._sources, self._clock, self._advance):
+            self._counts["lines"] += 1
             self._take(line, source, number)
         until = self._last if self._until == NEVER else self._until
         if until != BEGINNING:
             self._release(until)
         self._drain()
-        result = self._result
-        result.until = until
-        result.records.sort(key=lambda r: (r.occurred_at, r.person, r.journey, r.sequence))
-        result.rejections.sort(key=lambda r: (r.source, r.line))
-        return result
-
-    def _lines(self) -> Iterator[tuple[int, int, bytes]]:
-        """All lines, those of the source furthest behind first."""
-        progress = self._clock.sources
-        waiting = [(BEGINNING, source, 0) for source in range(len(self._sources))]
-        while waiting:
-            _, source, number = heapq.heappop(waiting)
-            bound = waiting[0][0] if waiting else NEVER
-            for line in self._sources[source]:
-                number += 1
-                yield source, number, line
-                if progress[source].highest > bound:
-                    heapq.heappush(waiting, (progress[source].highest, source, number))
-                    break
-            else:
-                self._clock.progress(source, BEGINNING, idle=True, wall=0)
-                if waiting:
-                    self._advance()
+        return [run.finish(self._refused, self._counts, until) for run in self._runs]
 
     def _take(self, line: bytes, source: int, number: int) -> None:
         event = self._decode(line, self._received)
         if type(event) is not Event:
             if isinstance(event, Rejection):
-                self._result.rejections.append(Refused(source, number, event.reason, event.detail))
+                self._refused.append(Refused(source, number, event.reason, event.detail))
             else:
-                self._result.counts["filtered"] += 1
+                self._counts["filtered"] += 1
             return
         clock = self._clock
         for each in (event, *self._derived(event)):
@@ -145,7 +191,7 @@ class _Replay:
             if timely == "too_late":
                 behind = (clock.reached - each.at) // 1_000_000
                 detail = f"occurred_at is {behind} s behind the clock, more than the de-duplication window"
-                self._result.rejections.append(Refused(source, number, "too_late", detail))
+                self._refused.append(Refused(source, number, "too_late", detail))
                 continue
             each.late = timely == "late"
             self._buffer.push(each, (source, number))
@@ -165,24 +211,22 @@ class _Replay:
             self._release(gate)
 
     def _release(self, gate: int) -> None:
-        partition = self._partition
+        runs = [run.partition for run in self._runs]
+        seen = self._seen
         for event, place in self._buffer.release(gate):
-            partition.apply(event, max(event.at, gate), late=event.late)
+            if seen is not None:
+                seen(event)
+            for partition in runs:
+                partition.apply(event, max(event.at, gate), late=event.late)
             self._places[id(event)] = place
             self._kept.append(event)
-            self._applied += 1
-        if partition.next_due <= gate:
-            partition.fire(gate, gate)
+        for partition in runs:
+            if partition.next_due <= gate:
+                partition.fire(gate, gate)
         if len(self._kept) >= DRAIN_EVERY:
             self._drain()
 
     def _drain(self) -> None:
-        drained: Drained = self._partition.drain()
-        result = self._result
-        result.records += [r for r in drained.records if isinstance(r, Transition | Signal)]
-        result.counts += drained.counts
-        for key, count in drained.unknown.items():
-            result.unknown[key] = result.unknown.get(key, 0) + count
-        for event, detail in drained.rejected:
-            result.rejections.append(Refused(*self._places[id(event)], "processing_error", detail))
+        for run in self._runs:
+            run.drain(self._places)
         self._places, self._kept = {}, []

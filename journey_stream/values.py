@@ -142,6 +142,8 @@ class Transition(msgspec.Struct, gc=False, kw_only=True):
     """The key of the record; not part of the value."""
     approximate: tuple[str, ...] = ()
     """Which of `attributes` a limit made approximate (its oldest entries are merged)."""
+    partial: tuple[str, ...] = ()
+    """Which of `attributes` are kept only since a change of version and do not reach back far enough yet."""
     corrects: str | None = None
     replaced_by: str | None = None
     stage_now: str | None = None
@@ -181,6 +183,8 @@ class Signal(msgspec.Struct, gc=False, kw_only=True):
     person: str = ""
     approximate: tuple[str, ...] = ()
     """Which of `attributes` a limit made approximate (its oldest entries are merged)."""
+    partial: tuple[str, ...] = ()
+    """Which of `attributes` are kept only since a change of version and do not reach back far enough yet."""
     corrects: str | None = None
 
 
@@ -218,7 +222,10 @@ class DeadLetter(msgspec.Struct, frozen=True):
     """Broker time of the source record, microseconds."""
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
+    """Kafka allows a header without a value."""
+    derived: bool = False
+    """Not the source record itself, but an event that intake derived from it."""
 
 
 class Out(msgspec.Struct, frozen=True, gc=False):
@@ -227,7 +234,7 @@ class Out(msgspec.Struct, frozen=True, gc=False):
     topic: str
     key: bytes | None
     value: bytes | None
-    headers: tuple[tuple[str, bytes], ...]
+    headers: tuple[tuple[str, bytes | None], ...]
     partition_key: bytes | None
 
 

@@ -2,8 +2,7 @@
 
 Entering: `Transition`, `Signal`, `StageNow`. Leaving: the value structs, ready for `msgspec.json`: what the
 code sends and what the JSON Schemas in `schemas/records` are made from, so that they cannot differ.
-A signal and its cancellation share `signal_id`; `id`, which names one record, ends in `:cancelled` for the
-latter.
+A signal and its cancellation share `signal_id`; `id` (`net.record_id`) names one record.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 import msgspec
 
 from journey_stream.events.envelope import WireTime
+from journey_stream.net import record_id
 from journey_stream.values import (
     Consent,
     Direction,
@@ -81,6 +81,7 @@ class TransitionValue(msgspec.Struct, gc=False):
     loop: int
     attributes: dict[str, Any]
     approximate: tuple[str, ...]
+    partial: tuple[str, ...]
     contactable: ContactableValue
     over_contacted: bool
     locale: str | None
@@ -122,6 +123,7 @@ class SignalValue(msgspec.Struct, gc=False):
     payload: dict[str, Any]
     attributes: dict[str, Any]
     approximate: tuple[str, ...]
+    partial: tuple[str, ...]
     contactable: ContactableValue
     over_contacted: bool
     locale: str | None
@@ -233,6 +235,7 @@ def transition_value(record: Transition) -> TransitionValue:
         record.loop,
         record.attributes,
         record.approximate,
+        record.partial,
         record.contactable,  # type: ignore[arg-type]  # the same fields, in the same order
         record.over_contacted,
         record.locale,
@@ -252,7 +255,7 @@ def signal_value(record: Signal) -> SignalValue:
     at, decided, cause = record.occurred_at, record.decided_at, record.cause
     occurred_at = moment(at)  # most often the time of the cause and of the decision too
     return SignalValue(
-        record.signal_id if record.status == "raised" else f"{record.signal_id}:{record.status}",
+        record_id(record),
         "signal",
         occurred_at,
         1,
@@ -281,6 +284,7 @@ def signal_value(record: Signal) -> SignalValue:
         record.payload,
         record.attributes,
         record.approximate,
+        record.partial,
         record.contactable,  # type: ignore[arg-type]  # the same fields, in the same order
         record.over_contacted,
         record.locale,

@@ -6,29 +6,36 @@ sharing keys are one: the first journey that has it compiles it, the others read
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from journey_stream.engine.attributes import compile_attribute
 from journey_stream.engine.folds import short
 from journey_stream.engine.fusing import Step
-from journey_stream.engine.kept import Kept, Read, Where
+from journey_stream.engine.kept import Kept, Reach, Read, Where, own
 from journey_stream.engine.paths import Getter, getter
 from journey_stream.engine.scope import Names, environment
 from journey_stream.engine.tables import Timer
+from journey_stream.engine.watch import Watch
 from journey_stream.events.vocabulary import ACTIVITY, Vocabulary
 from journey_stream.journeys.attribute_types import attribute_type
 from journey_stream.journeys.guards import Expression, Guard, Type, check, compile_event_expr, compile_expr
 from journey_stream.journeys.model import Attribute, Journey
+from journey_stream.journeys.places import VALUE, WHERE, GuardPlace
 
 
 class Building:
     """What all journeys share."""
 
-    def __init__(self, vocabulary: Vocabulary, journeys: dict[str, int]) -> None:
+    def __init__(
+        self, vocabulary: Vocabulary, journeys: Mapping[str, tuple[int, ...]], watch: Watch | None = None
+    ) -> None:
         self.vocabulary = vocabulary
         self.journeys = journeys
+        """Id to the places of its versions, in the order of the program."""
+        self.watch = watch
+        """Looks over the shoulder of every guard; None where speed counts."""
         self.env: dict[str, Any] = {}
         """What the code of bindings calls."""
         self.empties: list[Any] = []
@@ -74,6 +81,8 @@ class _Slots:
     key: str
     journey: JourneyBuilding
     words: Sequence[str]
+    name: str
+    """Of the attribute."""
     taken: int = 0
 
     @property
@@ -99,7 +108,7 @@ class _Slots:
         return iter(((word, False),))
 
     def where(self, expression: Expression, word: str) -> Where:
-        return self.journey.where(expression, self.words, word)
+        return self.journey.where(expression, self.words, word, self.journey.place_of(self.name))
 
 
 class JourneyBuilding:
@@ -118,7 +127,9 @@ class JourneyBuilding:
         )
         self.kept: dict[str, Kept] = {}
         self._types: dict[str, Type] = {}
-        self._compiled: dict[tuple[int, str, str], tuple[Guard, frozenset[int]]] = {}
+        self._compiled: dict[
+            tuple[int, str, tuple[str, ...], str, Type | None], tuple[Guard, frozenset[int]]
+        ] = {}
         self._expressions: list[Expression] = []
 
     def compile_attributes(self) -> None:
@@ -126,14 +137,20 @@ class JourneyBuilding:
         for name in self.journey.attributes:
             self._attribute(name)
 
-    def where(self, expression: Expression, words: Sequence[str], word: str) -> Guard:
-        """Compile a `where` for events that come as `word`."""
-        key = (id(expression), "where", word)
+    def where(
+        self, expression: Expression, words: Sequence[str], word: str, at: GuardPlace | None = None
+    ) -> Guard:
+        """Compile a `where` for events that come as `word`; `at` is its place, if it is a guard's."""
+        key = (id(expression), "where", tuple(words), word, None)
         if key not in self._compiled:
             self._expressions.append(expression)
             guard = compile_event_expr(expression, self.names.where(words, word), self.building.env)
             self._compiled[key] = (guard, frozenset())
-        return self._compiled[key][0]
+        found, _ = self._compiled[key]
+        watch = self.building.watch
+        if watch is None or at is None:
+            return found
+        return watch.over(at, expression, self.names.where(words, word), self.building.env, found)
 
     def when(
         self,
@@ -141,17 +158,27 @@ class JourneyBuilding:
         words: Sequence[str] = (),
         word: str = "",
         id_: Type | None = None,
+        at: GuardPlace | None = None,
     ) -> tuple[Guard, frozenset[int]]:
         """Compile a guard over the customer; also tells which values before the event it reads."""
         if "event" not in expression.names():
             words, word = (), ""
-        key = (id(expression), "when", word)
+        key = (id(expression), "when", tuple(words), word, id_)
         if key not in self._compiled:
             self._expressions.append(expression)
             scope = self.names.when(words, word or None, id_)
             guard = compile_expr(expression, scope, self.building.env)
             self._compiled[key] = (guard, frozenset(scope.before))
-        return self._compiled[key]
+        found, before = self._compiled[key]
+        watch = self.building.watch
+        if watch is not None and at is not None:
+            scope = self.names.when(words, word or None, id_)
+            found = watch.over(at, expression, scope, self.building.env, found)
+        return found, before
+
+    def place_of(self, attribute: str, part: str = WHERE) -> GuardPlace:
+        """Name the place of an attribute's expression."""
+        return GuardPlace(self.journey.name, "attribute", attribute, part)
 
     def scalar(self, name: str) -> bool:
         """Whether an attribute's values are no collections: nothing to copy."""
@@ -159,6 +186,8 @@ class JourneyBuilding:
 
     def _before(self, name: str) -> int:
         kept, key = self.kept[name], self.journey.attributes[name].sharing_key or f"{self.place}/{name}"
+        if kept.slot < 0 and len(self.building.journeys[self.journey.id]) > 1:
+            key = f"{self.place}/{key}"  # `dwell` and its like differ between versions that run side by side
         befores = self.building.befores
         befores.setdefault(key, (kept.read, kept.mutable))
         return list(befores).index(key)
@@ -178,13 +207,17 @@ class JourneyBuilding:
 
     def _shared(self, attribute: Attribute) -> Kept:
         building = self.building
-        key = attribute.sharing_key or f"{self.journey.id}/{attribute.name}"
+        key = attribute.sharing_key or f"{self.journey.name}/{attribute.name}"
         if attribute.over == "session":
             key += f" session {self.journey.session}"
         if key in building.kept:
             return building.kept[key]
         words = tuple(dict.fromkeys(source.type for source in attribute.sources))
-        kept = compile_attribute(attribute, _Slots(building, key, self, words), self.journey.session)
+        first = len(building.empties)
+        slots = _Slots(building, key, self, words, attribute.name)
+        kept = compile_attribute(attribute, slots, self.journey.session)
+        reach: Reach = "last" if attribute.form == "last" and attribute.over is None else attribute.over
+        kept.rests = tuple((slot, reach) for slot in range(first, len(building.empties)))
         building.kept[key] = kept
         building.env |= kept.env
         for kind, only, update in kept.updates:
@@ -199,20 +232,16 @@ class JourneyBuilding:
             if needed in self.journey.attributes and needed != attribute.name:
                 self._attribute(needed)
         of, _ = check(expression, self.names.when())
-        guard, before = self.when(expression)
+        guard, before = self.when(expression, at=self.place_of(attribute.name, VALUE))
         self.building.always_before |= before
         name = f"_v{self.place}_{len(self.kept)}"
         self.building.env[name] = guard
         kept = Kept(slot=-1, code=f"{name}(c, None, t)", read=lambda c, t: own(guard(c, None, t)))
         read = [kept_ for each, kept_ in self.kept.items() if each in needed_names]
+        kept.rests = tuple(rest for each in read for rest in each.rests)
         kept.moves = (
             bool(needed_names & {"dwell", "loops"})
             or bool(expression.calls("entries"))
             or any(each.moves or each.stage_slots for each in read)
         )
         return kept, of
-
-
-def own(value: Any) -> Any:
-    """A value that does not change with the customer."""
-    return value.copy() if isinstance(value, list | dict) else value

@@ -20,6 +20,13 @@ class Drained(msgspec.Struct):
     rejected: list[tuple[Event, str]]
     """Events the engine failed on twice, each with a detail for people."""
     counts: Counter[str]
-    """applied, late, disordered, duplicate, unknown_person, rejected, timers, forgotten, new."""
+    """applied, late, disordered, unsorted, corrected, duplicate, unknown_person, rejected, timers, forgotten,
+    new.
+
+    `disordered` events came behind their customer's latest time and found their place; `unsorted` ones did
+    not, since their history is no longer there, and count as late; `corrected` records no longer hold.
+    """
+    population: Counter[tuple[str, str]]
+    """(journey, stage) to how many more are in it."""
     unknown: dict[tuple[str, str], int]
     """(journey, rule) to how often its expression touched something unknown, and so was not true."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 from journey_stream.engine.fusing import Step
 from journey_stream.engine.state import Customer
@@ -12,6 +12,8 @@ from journey_stream.events.vocabulary import Vocabulary
 from journey_stream.journeys.guards import Expression
 from journey_stream.values import Event
 
+Reach: TypeAlias = 'int | Literal["stage", "session", "last"] | None'
+"""So many microseconds, since the stage was entered, in this session, the last match alone, or all time."""
 Read: TypeAlias = Callable[[Customer, int], Any]
 Where: TypeAlias = Callable[[Customer, Event, int], Any]
 
@@ -64,5 +66,12 @@ class Kept:
     """`open`: source that reads the age of the oldest."""
     stage_slots: list[tuple[int, Any]] = field(default_factory=list)
     """`over: stage`: slots to empty on an entry, and what is in an empty one."""
+    rests: tuple[tuple[int, Reach], ...] = ()
+    """The slots its value rests on, and how far back each looks: whose past is short, is partial."""
     gap_slot: int | None = None
     """`gap`: where the time of the last match is kept."""
+
+
+def own(value: Any) -> Any:
+    """A value that does not change with the customer."""
+    return value.copy() if isinstance(value, list | dict) else value

@@ -1,8 +1,10 @@
 """All customers of one keyed partition: in memory, no I/O, no clock of its own.
 
-In: states at rest, events in the order they are to be applied, times up to which timers may fire. Out, at
-each `drain`: the records since the last one, the states that changed, what was refused, counts. Customers
-are bytes until touched; touched ones are encoded once per drain.
+In: states at rest, events in the order they are to be applied, times up to which timers may fire, the horizon
+above which events may still come out of order. Out, at each `drain`: the records since the last one, the
+states that changed, what was refused, counts. Customers are bytes until touched; touched ones are encoded
+once per drain, with what has happened to them above the horizon (`recent`). An event that comes behind what
+its customer has seen finds its place there, and what no longer holds is corrected (`corrections`).
 
 An exception while one customer is at work costs nobody else: the customer is rebuilt from the state of the
 last drain and what was applied since, the event is tried once more, and then refused.
@@ -11,113 +13,58 @@ last drain and what was applied since, the event is tried once more, and then re
 from __future__ import annotations
 
 from collections import Counter
-from typing import TypeAlias
+from typing import Final
 
+from journey_stream.engine.corrections import base_of, insert
+from journey_stream.engine.course import introduces, take
 from journey_stream.engine.drained import Drained
 from journey_stream.engine.ids import fingerprint
-from journey_stream.engine.layout import Translation, unpack
-from journey_stream.engine.layout import fingerprint as fingerprint_of_layout
 from journey_stream.engine.program import Program
-from journey_stream.engine.queue import DueQueue
-from journey_stream.engine.seen import has_seen, remember
-from journey_stream.engine.stages import tombstones, with_stages
-from journey_stream.engine.state import Customer, decode, due_of, encode, fingerprint_of
-from journey_stream.engine.step import apply_event
+from journey_stream.engine.residents import Residents
+from journey_stream.engine.seen import has_seen
+from journey_stream.engine.stages import growth, run_on, tombstones, with_stages
+from journey_stream.engine.state import Customer, encode, encode_nobody
+from journey_stream.engine.store import LAYOUT_KEY
 from journey_stream.engine.tables import Run
 from journey_stream.engine.timers import FORGET, Due, earliest, fire, forgotten_at
-from journey_stream.errors import EngineError, StateError
+from journey_stream.errors import EngineError
 from journey_stream.values import NEVER, Event, rfc3339
 
 __all__ = ["LAYOUT_KEY", "Drained", "Partition"]
 
-LAYOUT_KEY = "\0layout:"
-"""States under a key that begins so are layouts (`Program.layout_bytes`), not persons."""
-
-Log: TypeAlias = list[tuple[Event | None, Due | None, int, bool]]
-"""Entries (event, timer that fired, decided at, late): one of the first two."""
+NOBODIES: Final = 100_000
+"""Persons nobody knows of whom recent events are kept, at most; of others they are counted and left."""
 
 
-class Partition:
-    """Customers and their timers. Not safe for use by several threads."""
+class Partition(Residents):
+    """Customers and their timers, and what happens to them. Not safe for use by several threads."""
 
     def __init__(self, program: Program, *, cache: int = 2_000) -> None:
         """Args: program: compiled journeys. cache: how many customers may stay decoded between drains."""
-        self.program = program
-        self._cache = cache
-        self._blobs: dict[str, bytes] = {}
-        self._hot: dict[str, Customer] = {}
-        """Decoded customers. Whoever is touched but not hot has been forgotten in this batch."""
-        self._touched: dict[str, Log] = {}
-        self._queue = DueQueue(self._hint)
+        super().__init__(program, cache)
+        self.horizon = NEVER
+        """No event at or before this time will come out of order: no history of it is kept."""
+        self._logged = 0
+        """Length of the log at hand before the step at hand."""
+        self._sorting = False
+        """Whether the step at hand looks for the place of an event."""
         self._run = Run()
         self._counts: Counter[str] = Counter()
+        self._population: Counter[tuple[str, str]] = Counter()
         self._rejected: list[tuple[Event, str]] = []
-        self._translations: dict[bytes, Translation] = {}
-        self._layout_written = False
 
-    @property
-    def next_due(self) -> int:
-        """When something may be due: never later than the earliest timer, NEVER without any."""
-        return self._queue.next_due
+    def has_had(self, event: Event) -> bool:
+        """Tell whether an event is in the state of its customer (for as long as ids are remembered)."""
+        c = self.customer(event.person)
+        return c is not None and has_seen(c, fingerprint(event.event_id))
 
-    def __len__(self) -> int:
-        """How many customers are known; costs as much as was touched since the last drain."""
-        blobs, hot = self._blobs, self._hot
-        return len(blobs) + sum((person in hot) - (person in blobs) for person in self._touched)
-
-    @property
-    def timers_pending(self) -> int:
-        """How many customers have something due some time; at most so many, since it is not counted out."""
-        return min(len(self._queue), len(self))
-
-    # States at rest.
-
-    def load(self, person: str, blob: bytes | None) -> None:
-        """Take in a state at rest, as a former `drain` gave it; None is a tombstone. Decodes nothing.
-
-        Raises:
-            StateError: the state is of a format this version does not read.
-        """
-        if person.startswith(LAYOUT_KEY):
-            if blob is not None:
-                self.learn(blob)
-        elif blob is None:
-            self._blobs.pop(person, None)
-            self._queue.forget(person)
-        else:
-            self._blobs[person] = blob
-            due = due_of(person, blob)
-            if fingerprint_of(blob) == self.program.fingerprint:
-                self._queue.load(person, due)
-            else:
-                # Written under other definitions: when something is due has to be worked out anew.
-                self._queue.load(person, due, entry=0)
-
-    def learn(self, layout: bytes) -> None:
-        """Learn to read the states of a program with this layout (`Program.layout_bytes`)."""
-        old = unpack(layout)
-        if old == self.program.layout:
-            self._layout_written = True
-        else:
-            translation = Translation(old, self.program.layout, self.program.empties)
-            self._translations[fingerprint_of_layout(old)] = translation
-
-    def encoded(self, person: str) -> bytes | None:
-        """The state of one customer as it would be at rest now, None for nobody."""
-        c = self._hot.get(person)
-        if c is not None:
-            return encode(c, self.program.fingerprint)
-        return None if person in self._touched else self._blobs.get(person)
-
-    def customer(self, person: str) -> Customer | None:
-        """A decoded copy of one customer's state, to look at."""
-        blob = self.encoded(person)
-        return None if blob is None else self._decode(person, blob)
-
-    def people(self) -> list[str]:
-        """Everybody known here."""
-        gone = {person for person in self._touched if person not in self._hot}
-        return [person for person in dict.fromkeys((*self._blobs, *self._hot)) if person not in gone]
+    def replace(self, c: Customer) -> Run:
+        """Take in a state that was changed outside, by a change of version; gives where its records go."""
+        self._hot[c.person] = c
+        self._touch(c).clear()
+        self._memory.begin(c)
+        self._queue.put(c.person, c.due)
+        return self._run
 
     # Events.
 
@@ -125,7 +72,8 @@ class Partition:
         """Apply one event; the customer's timers that were due before it fire first.
 
         Args:
-            event: the event; one behind the customer's latest applied time is applied at that time.
+            event: the event; one behind the customer's latest applied time finds its place if it is above
+                the horizon, else it is applied at that time.
             now: becomes `decided_at`.
             late: flag its records as late.
         """
@@ -133,18 +81,28 @@ class Partition:
         run.now, run.late = now, late
         records = len(run.records)
         log = self._touched.get(person)
-        logged = 0 if log is None else len(log)
+        self._logged = 0 if log is None else len(log)
+        self._sorting = False
         try:
             self._advance(event)
         except Exception:  # whatever it is, it must not reach other customers
-            self._back(person, records, logged)
-            run.now, run.late = now, late
+            self._back(person, records)
+            self._retry(event, now, late, records)
+
+    def _retry(self, event: Event, now: int, late: bool, records: int) -> None:
+        """Apply an event once more; one that finds no place as the latest; then refuse it."""
+        run, person = self._run, event.person
+        for flag in (late, True) if self._sorting else (late,):
+            run.now, run.late = now, flag
             try:
                 self._advance(event)
             except Exception as error:
-                self._back(person, records, logged)
-                self._counts["rejected"] += 1
-                self._rejected.append((event, f"{type(error).__name__}: {error}"))
+                self._back(person, records)
+                failed = f"{type(error).__name__}: {error}"
+            else:
+                return
+        self._counts["rejected"] += 1
+        self._rejected.append((event, failed))
 
     def _advance(self, event: Event) -> None:
         run, person, at = self._run, event.person, event.at
@@ -154,13 +112,15 @@ class Partition:
             if mark in c.seen and has_seen(c, mark) and forgotten_at(self.program, c) >= at:
                 self._counts["duplicate"] += 1
                 return
+            if at <= c.latest and at > self.horizon and not run.late and self._sort_in(c, event):
+                return
             if c.due < at:
                 c = self._settle(c, at - 1)
+        elif self._sort_in(None, event):
+            return
+        c = c or self._new(event)
         if c is None:
-            if event.actor != "customer":
-                self._counts["unknown_person"] += 1
-                return
-            c = self._new(event)
+            return
         log = c.log
         if log is None:
             log = self._touch(c)
@@ -170,14 +130,66 @@ class Partition:
             self._counts["late"] += 1
         elif at < c.latest:
             self._counts["disordered"] += 1
-        _take(self.program, c, event, mark, run)
-        log.append((event, None, run.now, run.late))
+        take(self.program, c, event, at, mark, run)
+        log.append((event, None, run.late, c.latest))
         armed = c.due
         if armed > due:
             c.due = due
         if armed < bound:
             self._queue.put(person, armed)
         self._counts["applied"] += 1
+
+    def _sort_in(self, c: Customer | None, event: Event) -> bool:
+        """Let an event take its place among what has happened; false if it is to be applied as the latest."""
+        run, person = self._run, event.person
+        if self.horizon == NEVER:
+            return False
+        if c is None and person not in self._store.nobodies and person not in self._touched:
+            return False
+        log = self._touched.get(person)
+        if log:
+            self._logged = 0
+        recent = self._memory.recall(person, c, log, self.horizon)
+        if run.late:
+            return False
+        if recent.knows(event.event_id):
+            self._counts["duplicate"] += 1
+            return True
+        if (c is None or recent.entries) and recent.in_order(event):
+            return False
+        base = base_of(self.program, person, recent)
+        if event.at <= self.horizon or (base is not None and event.at <= base.latest):
+            self._counts["unsorted"] += 1
+            run.late = True
+            return False
+        numbers = self._memory.numbers.get(person) if c is None else c.sequences
+        self._sorting = True  # what fails here may be another event of the history
+        found = insert(
+            self.program, person, recent, event, numbers or [0] * len(self.program.journeys), run.now
+        )
+        self._sorting = False
+        recent.insert(event)
+        recent.numbers = found.numbers
+        run.records += found.records
+        self._population.update(found.population)
+        self._become(person, found.customer, found.numbers)
+        self._counts["disordered"] += 1
+        self._counts["applied"] += 1
+        self._counts["corrected"] += found.corrected
+        return True
+
+    def _become(self, person: str, c: Customer | None, numbers: list[int]) -> None:
+        """Put another state in the place of what a person was."""
+        log = self._touched.setdefault(person, [])
+        if c is None:
+            self._hot.pop(person, None)
+            self._memory.numbers[person] = numbers
+            self._queue.forget(person)
+        else:
+            self._hot[person] = c
+            self._memory.numbers.pop(person, None)
+            c.log = log
+            self._queue.put(person, c.due)
 
     def _settle(self, c: Customer, until: int) -> Customer | None:
         """Fire what was due for this customer up to `until`; None when that was forgetting the person."""
@@ -191,12 +203,25 @@ class Partition:
                 return None
         return c
 
-    def _new(self, event: Event) -> Customer:
-        person = event.person
+    def _new(self, event: Event) -> Customer | None:
+        """Make somebody of nobody, if the event is one that introduces them."""
+        person, at = event.person, event.at
         if person.startswith("\0"):
             msg = f"person {person!r}: ids that begin with a NUL character are reserved"
             raise ValueError(msg)
-        c = self.program.newcomer(person, event.customer_id is not None, event.at)
+        if not introduces(event):
+            self._counts["unknown_person"] += 1
+            if at > self.horizon and not self._run.late and len(self._store.nobodies) < NOBODIES:
+                # The person's first act may still come, and come before this.
+                self._touched.setdefault(person, []).append((event, None, False, at))
+            return None
+        recent = self._memory.recents.get(person)
+        if recent is not None and recent.newest > at:
+            at = recent.newest  # too late for a place before what is known already
+        c = self.program.newcomer(person, event.customer_id is not None, at)
+        numbers = self._memory.numbers.pop(person, None)
+        if numbers is not None:
+            c.sequences = numbers.copy()
         self._hot[person] = c
         self._touch(c)
         self._queue.put(person, c.due)
@@ -237,8 +262,13 @@ class Partition:
                 self._queue.put(person, due[0])
                 continue
             self._hot[person] = c
-            self._fire(c, due)
-            fired += 1
+            # All of one time at once: a history tells up to when timers have fired, not which.
+            while c is not None and due[0] <= at:
+                self._fire(c, due)
+                fired += 1
+                c = self._hot.get(person)
+                if c is not None:
+                    due = earliest(self.program, c)
         return fired
 
     def _fire(self, c: Customer, due: Due) -> None:
@@ -246,19 +276,19 @@ class Partition:
         run, person = self._run, c.person
         records, now = len(run.records), run.now
         log = self._touched.get(person)
-        logged = 0 if log is None else len(log)
+        self._logged = 0 if log is None else len(log)
         try:
             self._fire_once(c, due)
         except Exception:
-            again = self._back(person, records, logged)
+            rebuilt = self._back(person, records)
             run.now, run.late = now, False
             try:
-                self._fire_once(again or c, due)
+                self._fire_once(rebuilt or c, due)
             except Exception as error:
-                self._back(person, records, logged)
+                self._back(person, records)
                 rule = "forget" if due[1] == FORGET else self.program.timers[due[1]].key
                 msg = (
-                    f"timer {rule!r} of customer {person!r}, due {rfc3339(due[0])}: expected it to fire, "
+                    f"timer {rule!r} of a customer, due {rfc3339(due[0])}: expected it to fire, "
                     f"but the engine failed twice ({type(error).__name__}: {error}); the partition stops: "
                     f"report this together with the definition"
                 )
@@ -269,19 +299,23 @@ class Partition:
         log = c.log
         if log is None:
             log = self._touch(c)
+        flag = False
         if due[1] == FORGET:
-            self._forget(c)
+            flag = due[0] > self.horizon
+            self._forget(c, remember=flag)
         else:
             fire(self.program, c, due, self._run)
             before, c.due = c.due, earliest(self.program, c)[0]
             self._queue.moved(c.person, before, c.due)
             self._counts["timers"] += 1
-        log.append((None, due, self._run.now, False))
+        log.append((None, due, flag, due[0]))
         return due[1] != FORGET
 
-    def _forget(self, c: Customer) -> None:
+    def _forget(self, c: Customer, *, remember: bool) -> None:
         self._run.records += tombstones(self.program, c)
         del self._hot[c.person]
+        if remember:
+            self._memory.numbers[c.person] = run_on(self.program, c.sequences)
         self._queue.forget(c.person)
         self._counts["forgotten"] += 1
 
@@ -289,110 +323,50 @@ class Partition:
 
     def drain(self) -> Drained:
         """Hand out what happened since the last drain and put the customers touched to rest."""
-        program, blobs = self.program, self._blobs
+        program, store = self.program, self._store
         changes: list[tuple[str, bytes | None]] = []
-        if self._touched and not self._layout_written:
+        if self._touched and not store.layout_written:
             changes.append((LAYOUT_KEY + program.fingerprint.hex(), program.layout_bytes))
-            self._layout_written = True
-        for person in self._touched:
+            store.layout_written = True
+        for person, log in self._touched.items():
             c = self._hot.get(person)
+            history = b"" if self.horizon == NEVER else self._memory.written(person, c, log, self.horizon)
             if c is not None:
                 c.log = None
-                blob = blobs[person] = encode(c, program.fingerprint)
-                changes.append((person, blob))
-            elif blobs.pop(person, None) is not None:
-                changes.append((person, None))
-        run = self._run
-        drained = Drained(with_stages(run.records), changes, self._rejected, self._counts, run.unknown)
-        self._run, self._counts, self._rejected, self._touched = Run(), Counter(), [], {}
+                blob = encode(c, program.fingerprint, history)
+            elif history:
+                blob = encode_nobody(program.fingerprint, history)
+            else:
+                if store.drop(person):
+                    changes.append((person, None))
+                continue
+            store.put(person, blob)
+            changes.append((person, blob))
+        changes += [(person, None) for person in store.cut(self.horizon)]
+        run, population = self._run, growth(self._run.records)
+        population.update(self._population)
+        drained = Drained(
+            with_stages(run.records), changes, self._rejected, self._counts, population, run.unknown
+        )
+        self._run, self._counts, self._population, self._rejected = Run(), Counter(), Counter(), []
+        self._touched = {}
+        self._memory.clear()
         if len(self._hot) > self._cache:
             self._hot.clear()
-        self._queue.compact(blobs, len(blobs))
+        self._queue.compact(store.blobs, len(store.blobs))
         return drained
 
-    # Memory.
-
-    def _hint(self, person: str) -> int:
-        c = self._hot.get(person)
-        if c is not None:
-            return c.due
-        blob = None if person in self._touched else self._blobs.get(person)
-        return NEVER if blob is None else due_of(person, blob)
-
-    def _wake(self, person: str) -> Customer | None:
-        c = self._peek(person)
-        if c is not None:
-            self._hot[person] = c
-        return c
-
-    def _peek(self, person: str) -> Customer | None:
-        blob = None if person in self._touched else self._blobs.get(person)
-        return None if blob is None else self._decode(person, blob)
-
-    def _decode(self, person: str, blob: bytes) -> Customer:
-        c = decode(person, blob)
-        mark = fingerprint_of(blob)
-        if mark != self.program.fingerprint:
-            translation = self._translations.get(mark)
-            if translation is None:
-                msg = (
-                    f"state of customer {person!r}: it was written under other journey definitions (layout "
-                    f"{mark.hex()}), and their layout was not loaded; load the whole changelog, or reset"
-                )
-                raise StateError(msg)
-            translation.apply(c)
-            c.due = earliest(self.program, c)[0]
-        return c
-
-    def _touch(self, c: Customer) -> Log:
-        log = c.log = self._touched.setdefault(c.person, [])
-        return log
-
-    def _back(self, person: str, records: int, logged: int) -> Customer | None:
-        """Undo what an exception left half done: rebuild the customer from rest and log."""
+    def _back(self, person: str, records: int) -> Customer | None:
+        """Undo what an exception left half done: rebuild the customer from rest (or history) and log."""
         del self._run.records[records:]
         self._hot.pop(person, None)
         log = self._touched.pop(person, [])
-        del log[logged:]
-        c = self._peek(person)
-        present, self._run = self._run, Run()
-        try:
-            for event, due, now, late in log:
-                self._run.now, self._run.late = now, late
-                c = self._again(person, c, event, due)
-        finally:
-            self._run = present
-        if log:
+        del log[self._logged :]
+        c = self._memory.rebuilt(person, log)
+        if log or person in self._memory.recents:
             self._touched[person] = log
         if c is not None:
             self._hot[person] = c
-            c.log = log or None
+            c.log = self._touched.get(person)
             self._queue.put(person, c.due)
         return c
-
-    def _again(
-        self, person: str, c: Customer | None, event: Event | None, due: Due | None
-    ) -> Customer | None:
-        program, run = self.program, self._run
-        if event is None:
-            if c is None or due is None or due[1] == FORGET:
-                return None
-            fire(program, c, due, run)
-            c.due = earliest(program, c)[0]
-            return c
-        if c is None:
-            c = program.newcomer(person, event.customer_id is not None, event.at)
-        elif c.due < event.at:
-            c.due = earliest(program, c)[0]
-        _take(program, c, event, fingerprint(event.event_id), run)
-        return c
-
-
-def _take(program: Program, c: Customer, event: Event, mark: bytes, run: Run) -> None:
-    """Let one customer, whose timers have fired, take an event in."""
-    t = event.at if event.at > c.latest else c.latest
-    run.begin(event)
-    options = program.options
-    remember(c, mark, t, options.dedup_window, options.dedup_limit)
-    apply_event(program, c, event, t, run)
-    c.latest = t

@@ -20,7 +20,10 @@ from journey_stream.engine.profile import UPDATES
 from journey_stream.engine.rules import RuleCompiler
 from journey_stream.engine.state import Customer
 from journey_stream.engine.tables import Chances, JourneyTable, Plan, Timer
+from journey_stream.engine.translation import Target
+from journey_stream.engine.watch import Watch
 from journey_stream.events.vocabulary import Vocabulary
+from journey_stream.journeys.changes import Change
 from journey_stream.journeys.model import Journey
 from journey_stream.values import DAY, NEVER
 
@@ -48,9 +51,11 @@ class Program:
         timers: tuple[Timer, ...],
         plans: tuple[dict[str, Plan], dict[str, Plan]],
         building: Building,
-        texts: Sequence[str],
+        definitions: Sequence[Journey],
+        changes: Sequence[Change],
     ) -> None:
         self.options = options
+        self.vocabulary = building.vocabulary
         self.journeys = journeys
         self.timers = timers
         self.active, self.passive = plans
@@ -64,25 +69,34 @@ class Program:
         self.forget_anonymous = options.forget_after_anonymous
         self.forget_known = options.forget_after_known
         self.layout = Layout(
-            journeys=[(j.id, list(j.stages)) for j in journeys],
+            journeys=[(j.name, list(j.stages)) for j in journeys],
             slots=building.slot_keys,
             silences=building.silences,
             timers=[timer.key for timer in timers],
             sequences=building.sequence_keys,
             signals=building.signal_keys,
             memories=building.memory_keys,
-            texts=[*texts, f"{options.forget_after_anonymous} {options.forget_after_known}"],
+            texts=[
+                *(each.content_sha for each in definitions),
+                f"{options.forget_after_anonymous} {options.forget_after_known}",
+            ],
+            kinds=[list(j.kinds) for j in journeys],
         )
-        self.fingerprint = fingerprint(self.layout)
+        self.layout_bytes = pack(self.layout)
+        """What `Partition.learn` of a later program needs to read states written by this one."""
+        self.fingerprint = fingerprint(self.layout_bytes)
+        self.target = Target(
+            self.layout,
+            self.empties,
+            {each.id: each for each in definitions},  # of several versions the last: newcomers enter it
+            {change.name: change for change in changes},
+        )
         readers = list(building.befores.values())
+        self.readers = tuple((place, *reader) for place, reader in enumerate(readers))
+        """All values before an event that some rule asks for."""
         for timer in timers:
             needs = sorted(timer.needs | building.always_before)
             timer.before = tuple((place, *readers[place]) for place in needs)
-
-    @property
-    def layout_bytes(self) -> bytes:
-        """What `Partition.learn` of a later program needs to read states written by this one."""
-        return pack(self.layout)
 
     def newcomer(self, person: str, known: bool, t: int) -> Customer:
         """Make the state of a person never seen before."""
@@ -115,11 +129,28 @@ class Program:
 
 
 def compile_program(
-    journeys: Sequence[Journey], vocabulary: Vocabulary, options: EngineOptions | None = None
+    journeys: Sequence[Journey],
+    vocabulary: Vocabulary,
+    options: EngineOptions | None = None,
+    changes: Sequence[Change] = (),
+    *,
+    watch: Watch | None = None,
 ) -> Program:
-    """Compile journeys that `journeys.load` found fit to run; equal attributes are kept once for all."""
+    """Compile journeys that `journeys.load` found fit to run; equal attributes are kept once for all.
+
+    Args:
+        journeys: the present version of each.
+        vocabulary: the event types there are.
+        options: what a deployment can set.
+        changes: what becomes of customers in other versions; those that are kept run beside the present one.
+        watch: notes what each guard says, for tests and explanations; costs speed, changes nothing else.
+    """
     options = options or EngineOptions()
-    building = Building(vocabulary, {journey.id: place for place, journey in enumerate(journeys)})
+    journeys = side_by_side(journeys, changes)
+    places: dict[str, tuple[int, ...]] = {}
+    for place, journey in enumerate(journeys):
+        places[journey.id] = (*places.get(journey.id, ()), place)
+    building = Building(vocabulary, places, watch)
     builders = [JourneyBuilding(building, place, journey) for place, journey in enumerate(journeys)]
     building.start([builder.stages for builder in builders])
     compilers = [RuleCompiler(builder) for builder in builders]
@@ -133,7 +164,23 @@ def compile_program(
         _plans(building, compilers, tables, active=True),
         _plans(building, compilers, tables, active=False),
     )
-    return Program(options, tables, timers, plans, building, [journey.text_sha for journey in journeys])
+    return Program(options, tables, timers, plans, building, journeys, changes)
+
+
+def side_by_side(journeys: Sequence[Journey], changes: Sequence[Change]) -> list[Journey]:
+    """Put the versions that are kept before the one that newcomers enter, in the order they were given."""
+    return [
+        each
+        for journey in journeys
+        for each in (
+            *(
+                change.previous
+                for change in changes
+                if change.journey == journey.id and change.policy == "keep" and change.previous is not None
+            ),
+            journey,
+        )
+    ]
 
 
 def _plans(

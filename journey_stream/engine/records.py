@@ -10,9 +10,10 @@ from __future__ import annotations
 from typing import Any
 
 from journey_stream.engine.ids import signal_id, transition_id
+from journey_stream.engine.partial import partial_names
 from journey_stream.engine.profile import contactable, over_contacted
 from journey_stream.engine.state import NOWHERE, Customer
-from journey_stream.engine.tables import About, Call, JourneyTable, Ruling, Run, Timer
+from journey_stream.engine.tables import About, Attributes, Call, JourneyTable, Ruling, Run, Timer
 from journey_stream.values import NEVER, SECOND, Cause, Direction, Signal, SignalStatus, Transition
 
 START = Ruling("start", None, None, None)
@@ -44,13 +45,15 @@ def about(c: Customer, t: int, run: Run, timer: TimerKey | None) -> About:
     else:
         due = t if timer is None else timer[0]
         cause, key = Cause(None, TIMER, due), timer or (due, None)
+    anonymous, contacted = anonymous_id(c), over_contacted(c, t)
     run.about = About(
         customer_id(c),
-        anonymous_id(c),
+        anonymous,
         contactable(c.consent),
-        over_contacted(c, t),
+        contacted,
         cause,
         key,
+        (c.consent, contacted, anonymous, c.account_id, c.locale, c.country, c.timezone, c.test),
         e is not None and e.replay,
     )
     return run.about
@@ -61,11 +64,10 @@ def attributes_of(c: Customer, journey: JourneyTable, t: int) -> dict[str, Any]:
     return journey.attributes(c, t)
 
 
-def read_attributes(
-    c: Customer, journey: JourneyTable, t: int, run: Run
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Read what travels with the journey's records, and what of it is approximate; kept for the next one."""
-    found = run.read[journey.index] = (journey.attributes(c, t), journey.approximate(c, t))
+def read_attributes(c: Customer, journey: JourneyTable, t: int, run: Run) -> Attributes:
+    """Read what travels with the journey's records, and what of it is less than it seems."""
+    partial = () if c.young is None else partial_names(c, journey, t)
+    found = run.read[journey.index] = (journey.attributes(c, t), journey.approximate(c, t), partial)
     return found
 
 
@@ -81,7 +83,7 @@ def move(
     if ruling.reason_from is not None:
         reason = ruling.reason_from(c, run.event, t)
     shared = run.about or about(c, t, run, timer)
-    attributes, approximate = run.read.get(j) or read_attributes(c, journey, t, run)
+    attributes, approximate, partial = run.read.get(j) or read_attributes(c, journey, t, run)
     entries = c.entries[j]
     if entries is None:
         entries = c.entries[j] = {}
@@ -98,10 +100,11 @@ def move(
             c.loops[j] += 1
     c.sequences[j] += 1
     from_, to = None if left == NOWHERE else journey.stages[left], journey.stages[target]
+    said = (reason, entered_at, number, c.loops[j], attributes, approximate, shared.profile, *partial)
     run.records.append(
         Transition(
             transition_id=transition_id(
-                journey.id, journey.version, c.person, from_, to, ruling.id, shared.key, t
+                journey.id, journey.version, c.person, from_, to, ruling.id, shared.key, t, said
             ),
             journey=journey.id,
             version=journey.version,
@@ -128,6 +131,7 @@ def move(
             loop=c.loops[j],
             attributes=attributes,
             approximate=approximate,
+            partial=partial,
             contactable=shared.contactable,
             over_contacted=shared.over_contacted,
             locale=c.locale,
@@ -220,7 +224,9 @@ def call(
         payload[name] = value.copy() if type(value) is list or type(value) is dict else value
     shared = run.about or about(c, t, run, timer)
     stage = journey.stages[c.stages[journey.index]]
-    named = signal_id(journey.id, journey.version, c.person, stage, rule.id, shared.key, t)
+    attributes, approximate, partial = run.read.get(journey.index) or read_attributes(c, journey, t, run)
+    told = (reason, payload, attributes, approximate, shared.profile, *partial)
+    named = signal_id(journey.id, journey.version, c.person, stage, rule.id, shared.key, t, told)
     until = None if rule.expires is None else t + rule.expires
     if rule.cancellable:
         raised = c.raised = still_valid(c.raised, t)
@@ -275,7 +281,7 @@ def _record(
     j = journey.index
     stage = c.stages[j]
     c.sequences[j] += 1
-    attributes, approximate = run.read.get(j) or read_attributes(c, journey, t, run)
+    attributes, approximate, partial = run.read.get(j) or read_attributes(c, journey, t, run)
     run.records.append(
         Signal(
             signal_id=named,
@@ -299,6 +305,7 @@ def _record(
             payload=payload,
             attributes=attributes,
             approximate=approximate,
+            partial=partial,
             contactable=shared.contactable,
             over_contacted=shared.over_contacted,
             locale=c.locale,

@@ -37,6 +37,7 @@ from journey_stream.journeys.model import (
     SignalRule,
     TransitionRule,
 )
+from journey_stream.journeys.places import UNLESS_WHERE, WHEN, WHERE, GuardPlace, rule_kind, step_part
 
 Rule = TransitionRule | SignalRule
 
@@ -50,6 +51,7 @@ class Place:
     id_: Type | None
     before: set[int]
     """Gathers the values before the event that expressions here ask for."""
+    rule: Rule
 
 
 @dataclass(slots=True)
@@ -71,7 +73,7 @@ class RuleCompiler:
         self.builder, self.journey, self.j = builder, builder.journey, builder.place
         self._stages = builder.stages
         self._index = {stage: place for place, stage in enumerate(builder.stages)}
-        self._rules: tuple[Rule, ...] = (*self.journey.transitions, *self.journey.signals)
+        self._rules: tuple[Rule, ...] = self.journey.rules
         self._timers: dict[int, Timer] = {}
         """Place of the rule to its timer."""
         self._sequences: dict[int, int] = {}
@@ -90,9 +92,9 @@ class RuleCompiler:
         holders += [group.id for group in self.journey.groups.values() if group.remember]
         for holder in holders:
             self._memories[holder] = len(building.memory_keys)
-            building.memory_keys.append(f"{self.journey.id}/{holder}")
+            building.memory_keys.append(f"{self.journey.name}/{holder}")
         for place, rule in enumerate(self._rules):
-            key = f"{self.journey.id}/{'transition' if self._is_move(place) else 'signal'}/{rule.id}"
+            key = f"{self.journey.name}/{rule_kind(rule)}/{rule.id}"
             if isinstance(rule, SignalRule):
                 self._slots[place] = len(building.signal_keys)
                 building.signal_keys.append(key)
@@ -107,6 +109,7 @@ class RuleCompiler:
     def table(self) -> JourneyTable:
         """Make the journey's table."""
         journey, kept = self.journey, self.builder.kept
+        versions = self.builder.building.journeys[journey.id]
         stages = list(journey.stages.values())
         env = self.builder.building.env
         slots = {slot: empty for each in kept.values() for slot, empty in each.stage_slots}
@@ -114,6 +117,7 @@ class RuleCompiler:
             index=self.j,
             id=journey.id,
             version=journey.version,
+            name=journey.name,
             stages=self._stages,
             kinds=tuple(stage.kind for stage in stages),
             owners=tuple(stage.owner for stage in stages),
@@ -124,6 +128,10 @@ class RuleCompiler:
                 [(name, code) for name in journey.records if (code := kept[name].approximate) is not None],
                 env,
             ),
+            values={name: each.read for name, each in kept.items()},
+            rests=tuple((name, kept[name].rests) for name in journey.records),
+            others=tuple(place for place in versions if place != self.j),
+            entered_by_newcomers=self.j == versions[-1],
             entries=tuple(self._entry(stage) for stage in self._stages),
             stage_slots=list(slots.items()),
             steady=not any(kept[name].moves or kept[name].stage_slots for name in journey.records),
@@ -153,9 +161,9 @@ class RuleCompiler:
                 self._cancel(place, rule, kind, cancels, active=active)
             if word is None:
                 continue
-            holds = None if where is None else self.builder.where(where, words, word)
-            here = Place(words, word, self._id(rule), part.before)
-            when = self._when(rule.when, here)
+            holds = self._where(where, words, word, rule)
+            here = Place(words, word, self._id(rule), part.before, rule)
+            when = self._when(rule.when, here, WHEN)
             if isinstance(rule, TransitionRule):
                 ruling = self._ruling(rule, here)
                 for stage in rule.from_:
@@ -176,15 +184,23 @@ class RuleCompiler:
 
     # Rules.
 
-    def _is_move(self, place: int) -> bool:
-        return place < len(self.journey.transitions)
-
-    def _when(self, expression: Expression | None, place: Place) -> Guard | None:
+    def _where(
+        self, expression: Expression | None, words: tuple[str, ...], word: str, rule: Rule, part: str = WHERE
+    ) -> Guard | None:
         if expression is None:
             return None
-        guard, needs = self.builder.when(expression, place.words, place.word, place.id_)
+        return self.builder.where(expression, words, word, self._at(rule, part))
+
+    def _when(self, expression: Expression | None, place: Place, part: str = "") -> Guard | None:
+        if expression is None:
+            return None
+        at = self._at(place.rule, part) if part else None
+        guard, needs = self.builder.when(expression, place.words, place.word, place.id_, at)
         place.before |= needs
         return guard
+
+    def _at(self, rule: Rule, part: str) -> GuardPlace:
+        return GuardPlace(self.journey.name, rule_kind(rule), rule.id, part)
 
     def _ruling(self, rule: TransitionRule, place: Place) -> Ruling:
         return Ruling(rule.id, rule.reason, self._when(rule.reason_from, place), rule.owner)
@@ -274,10 +290,10 @@ class RuleCompiler:
     # Timers and sequences.
 
     def _timer(self, place: int, rule: Rule, trigger: Absence, key: str, index: int) -> Timer:
-        here = Place((), "", self._id(rule), set())
+        here = Place((), "", self._id(rule), set(), rule)
         stages = rule.from_ if isinstance(rule, TransitionRule) else rule.in_
         after = trigger.after
-        when = self._when(rule.when, here)
+        when = self._when(rule.when, here, WHEN)
         timer = Timer(
             index=index,
             key=key,
@@ -319,14 +335,12 @@ class RuleCompiler:
         disarm: Step | None = None
         if stops is not None:
             by = None if trigger.by is None else building.identity(kind, stops, trigger.by)
-            holds = trigger.unless_where
-            disarm = disarming(
-                timer, by, None if holds is None else self.builder.where(holds, trigger.unless, stops)
-            )
+            holds = self._where(trigger.unless_where, trigger.unless, stops, rule, UNLESS_WHERE)
+            disarm = disarming(timer, by, holds)
         if arms is None:
             return () if disarm is None else (disarm,)
         by = None if trigger.by is None else building.identity(kind, arms, trigger.by)
-        where = None if trigger.where is None else self.builder.where(trigger.where, since, arms)
+        where = self._where(trigger.where, since, arms, rule)
         return (arming(timer, by, where, disarm),)
 
     def _steps(
@@ -341,7 +355,7 @@ class RuleCompiler:
         for number, step in enumerate(trigger.steps):
             word = building.expand(step.types, active=active).get(kind)
             if word is not None:
-                where = None if step.where is None else self.builder.where(step.where, step.types, word)
+                where = self._where(step.where, step.types, word, rule, step_part(number))
                 steps.append((number, where))
                 if trigger.by is not None:
                     identity = building.identity(kind, word, trigger.by)
@@ -364,8 +378,8 @@ class RuleCompiler:
             if not isinstance(rule, SignalRule) or not isinstance(rule.trigger, OnEnter):
                 continue
             if stage in rule.trigger.stages and stage in rule.in_:
-                there = Place((), "", None, self.builder.building.always_before)
-                when = self._when(rule.when, there)
+                there = Place((), "", None, self.builder.building.always_before, rule)
+                when = self._when(rule.when, there, WHEN)
                 call = self._call(place, rule, there, None)
                 signals.append(Chance(place, NO_SEQUENCE, None, when, call))
         return Entry(

@@ -30,8 +30,8 @@ class Names:
     journey: int
     """Index of the journey in the program."""
     stages: Sequence[str]
-    journeys: Mapping[str, int]
-    """Ids of all journeys loaded together, to their index."""
+    journeys: Mapping[str, tuple[int, ...]]
+    """Ids of all journeys loaded together, to the index of each of their versions."""
     before: Callable[[str], int]
     """Reserve a place for an attribute's value before the event."""
     attributes: dict[str, Binding] = field(default_factory=dict)
@@ -123,9 +123,10 @@ class CustomerScope:
         """What `stage("x")`, `entries("x")` and `oldest(x)` stand for."""
         match function:
             case "stage":
-                k = self.all.journeys.get(argument)
-                code = '""' if k is None else f"_stages{k}[(c.earlier or c.stages)[{k}]]"
-                return Binding(STRING, code, always=True)
+                # A customer is in one of the versions that run side by side; elsewhere the stage reads as "".
+                versions = self.all.journeys.get(argument, ())
+                code = " or ".join(f"_stages{k}[(c.earlier or c.stages)[{k}]]" for k in versions)
+                return Binding(STRING, f"({code})" if code else '""', always=True)
             case "entries" if argument in self.all.stages:
                 at = list(self.all.stages).index(argument)
                 code = f"(c.entries[{self.all.journey}] or _no_entries).get({at}, 0)"

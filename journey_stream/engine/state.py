@@ -1,9 +1,11 @@
 """The state of one customer over all journeys, and its bytes at rest.
 
 In and out: a `Customer`, or bytes. At rest = 1 version byte, 8 bytes earliest due (big endian), 4 bytes
-fingerprint of the layout that gives the positions their meaning (see `layout`), then msgpack of a compact
-array. The due is read without decoding the rest. Reading dispatches on the version byte; a format that is
-gone for good, or damaged bytes, are a `StateError`: the partition has to stop.
+fingerprint of the layout that gives the positions their meaning (see `layout`), 4 bytes length of the core,
+the core (msgpack of a compact array; of length 0: there is nobody, only a history), then the recent history
+(`recent`; mostly none). Due, core and history are found without decoding anything. Format 1 ends after the
+fingerprint and the core. Reading dispatches on the version byte; a format that is gone for good, or damaged
+bytes, are a `StateError`: the partition has to stop.
 
 Everything kept is a list, dict, str, int, float, bool, bytes or None, so that decode(encode(c)) behaves as c.
 The scratch fields live between a decode and a drain only and are never part of the bytes.
@@ -19,15 +21,17 @@ import msgspec
 from journey_stream.errors import StateError
 from journey_stream.values import NEVER, Event
 
-VERSION: Final = 1
-HEADER: Final = 13
+VERSION: Final = 2
+HEADER: Final = 17
+HEADER_1: Final = 13
+"""Format 1."""
 
 NOWHERE: Final = -1
 """The stage of somebody who has not entered a journey yet."""
 
 
-class Core(msgspec.Struct, array_like=True, gc=False):
-    """What is kept of a customer: positions are those of the program's layout."""
+class _Common(msgspec.Struct, array_like=True, gc=False):
+    """What all formats keep, in this order."""
 
     stages: list[int]
     """Per journey: index of the stage, or NOWHERE."""
@@ -73,8 +77,21 @@ class Core(msgspec.Struct, array_like=True, gc=False):
     locale: str | None = None
     country: str | None = None
     timezone: str | None = None
-    history: bytes | None = None
-    """Room for what corrections need (the recent events and the state before them); empty so far."""
+
+
+class Core(_Common, array_like=True, gc=False):
+    """What is kept of a customer: positions are those of the program's layout."""
+
+    young: dict[int, int] | None = None
+    """Slot that began empty though the customer was known, to the last time before it was fed."""
+
+
+class _Core1(_Common, array_like=True, gc=False):
+    """Of format 1."""
+
+    history: None = None
+    """Room that was never used."""
+    young: dict[int, int] | None = None
 
 
 class Customer(Core, array_like=True, gc=False):
@@ -91,20 +108,29 @@ class Customer(Core, array_like=True, gc=False):
     """What is due first (`timers.earliest`), as long as nothing has changed since it was worked out."""
     id: str | None = None
     """The `by` value of the timer or sequence whose expressions are being read."""
-    log: list[tuple[Event | None, tuple[int, int, str | None] | None, int, bool]] | None = None
-    """What was applied since the last drain, to rebuild the state if the engine fails; None if untouched.
-
-    Entries: (event, timer that fired, decided at, late), one of the first two.
-    """
+    log: list[tuple[Event | None, tuple[int, int, str | None] | None, bool, int]] | None = None
+    """What was applied since the last drain (`course.Log`); None if untouched."""
 
 
 _encode_packed = msgspec.msgpack.Encoder().encode
 _decode_packed = msgspec.msgpack.Decoder(Customer).decode
+_decode_packed_1 = msgspec.msgpack.Decoder(_Core1).decode
 
 
-def encode(c: Customer, fingerprint: bytes) -> bytes:
+def encode(c: Customer, fingerprint: bytes, history: bytes = b"") -> bytes:
     """Write a customer's state: the same state gives the same bytes."""
-    packed = _encode_packed(
+    core = encode_core(c)
+    return b"\x02" + c.due.to_bytes(8, "big") + fingerprint + len(core).to_bytes(4, "big") + core + history
+
+
+def encode_nobody(fingerprint: bytes, history: bytes) -> bytes:
+    """Write a history of somebody who is not known (yet, or any more)."""
+    return b"\x02" + NEVER.to_bytes(8, "big") + fingerprint + bytes(4) + history
+
+
+def encode_core(c: Customer) -> bytes:
+    """Write the core alone."""
+    return _encode_packed(
         (
             c.stages,
             c.entered,
@@ -131,26 +157,35 @@ def encode(c: Customer, fingerprint: bytes) -> bytes:
             c.locale,
             c.country,
             c.timezone,
-            c.history,
+            c.young,
         )
     )
-    return b"\x01" + c.due.to_bytes(8, "big") + fingerprint + packed
 
 
-def due_of(person: str, blob: bytes) -> int:
+def due_of(blob: bytes) -> int:
     """Read the earliest due from the header alone.
 
     Raises:
         StateError: the format is not one this version reads.
     """
-    if len(blob) < HEADER or blob[0] not in READERS:
-        raise StateError(_unreadable(person, blob))
+    if len(blob) < HEADERS.get(blob[0] if blob else 0, NEVER):
+        raise StateError(_unreadable(blob))
     return int.from_bytes(blob[1:9], "big")
 
 
 def fingerprint_of(blob: bytes) -> bytes:
     """Read which layout the positions in these bytes belong to."""
-    return blob[9:HEADER]
+    return blob[9:13]
+
+
+def core_end(blob: bytes) -> int:
+    """Where the core ends and the history begins."""
+    return len(blob) if blob[0] == 1 else HEADER + int.from_bytes(blob[13:HEADER], "big")
+
+
+def core_of(blob: bytes) -> bytes:
+    """Cut out the core, of the present format; empty for nobody."""
+    return blob[HEADER : core_end(blob)]
 
 
 def decode(person: str, blob: bytes) -> Customer:
@@ -159,34 +194,57 @@ def decode(person: str, blob: bytes) -> Customer:
     Raises:
         StateError: unknown format version, or damaged bytes.
     """
-    reader = READERS.get(blob[0]) if len(blob) >= HEADER else None
-    if reader is None:
-        raise StateError(_unreadable(person, blob))
-    return reader(person, blob)
+    due_of(blob)
+    return READERS[blob[0]](person, blob)
+
+
+def decode_core(person: str, core: bytes | memoryview) -> Customer:
+    """Read a core of the present format back; what is due has to be worked out anew.
+
+    Raises:
+        StateError: damaged bytes.
+    """
+    try:
+        c = _decode_packed(core)
+    except (msgspec.DecodeError, ValueError) as error:
+        raise StateError(_damaged(VERSION, error)) from error
+    c.person = person
+    return c
+
+
+def _read_2(person: str, blob: bytes) -> Customer:
+    c = decode_core(person, memoryview(blob)[HEADER : core_end(blob)])
+    c.due = int.from_bytes(blob[1:9], "big")
+    return c
 
 
 def _read_1(person: str, blob: bytes) -> Customer:
     try:
-        c = _decode_packed(memoryview(blob)[HEADER:])
+        old = _decode_packed_1(memoryview(blob)[HEADER_1:])
     except (msgspec.DecodeError, ValueError) as error:
-        msg = (
-            f"state of customer {person!r}: expected msgpack of format {VERSION}, "
-            f"but the bytes are damaged ({error}); restore the changelog record or reset the application"
-        )
-        raise StateError(msg) from error
+        raise StateError(_damaged(1, error)) from error
+    c = Customer(**{name: getattr(old, name) for name in Core.__struct_fields__})
     c.person = person
     c.due = int.from_bytes(blob[1:9], "big")
     return c
 
 
-READERS: Final[dict[int, Callable[[str, bytes], Customer]]] = {1: _read_1}
+READERS: Final[dict[int, Callable[[str, bytes], Customer]]] = {1: _read_1, 2: _read_2}
 """Format version to reader: an old format stays readable until a major version says otherwise."""
+HEADERS: Final = {1: HEADER_1, 2: HEADER}
 
 
-def _unreadable(person: str, blob: bytes) -> str:
-    came = f"version {blob[0]}" if len(blob) >= HEADER else f"{len(blob)} bytes"
+def _damaged(version: int, error: Exception) -> str:
+    return (
+        f"state of a customer: expected msgpack of format {version}, "
+        f"but the bytes are damaged ({error}); restore the changelog record or reset the application"
+    )
+
+
+def _unreadable(blob: bytes) -> str:
+    came = f"version {blob[0]}" if len(blob) >= HEADER_1 else f"{len(blob)} bytes"
     known = ", ".join(map(str, READERS))
     return (
-        f"state of customer {person!r}: expected format version {known}, but {came} came; "
-        f"it was written by another version of journey_stream: upgrade this worker or reset the application"
+        f"state of a customer: expected format version {known}, but {came} came: a newer version of "
+        "journey_stream wrote it (upgrade this worker), or the bytes are damaged (restore the record)"
     )

@@ -79,13 +79,15 @@ def take_before(program: Program, c: Customer, readers: tuple[tuple[int, Read, b
         before[place] = value.copy() if mutable else value
 
 
-def _start(program: Program, c: Customer, t: int, run: Run) -> list[int]:
+def _start(program: Program, c: Customer, t: int, run: Run) -> list[int] | None:
     entered = []
     for journey in program.journeys:
-        if c.stages[journey.index] == NOWHERE:
+        if c.stages[journey.index] != NOWHERE or not journey.entered_by_newcomers:
+            continue
+        if all(c.stages[other] == NOWHERE for other in journey.others):
             move(c, journey, journey.start, START, t, run, None)
             entered.append(journey.index)
-    return entered
+    return entered or None
 
 
 def first_move(

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 from journey_stream.engine.fusing import Update
-from journey_stream.engine.kept import Read
+from journey_stream.engine.kept import Reach, Read
 from journey_stream.engine.profile import ProfileUpdate
 from journey_stream.engine.state import Customer
 from journey_stream.journeys.guards import Guard
@@ -143,6 +143,8 @@ class JourneyTable:
     index: int
     id: str
     version: int
+    name: str
+    """Id and version: `buyer-value@2`."""
     stages: tuple[str, ...]
     kinds: tuple[Kind, ...]
     owners: tuple[str | None, ...]
@@ -152,6 +154,14 @@ class JourneyTable:
     """Reads those that travel with records; nothing in it changes later."""
     approximate: Callable[[Customer, int], tuple[str, ...]]
     """Names those among them that a limit made approximate."""
+    values: dict[str, Read] = field(default_factory=dict)
+    """Every attribute by its name, for looking at a customer; mutable values are not copied."""
+    rests: tuple[tuple[str, tuple[tuple[int, Reach], ...]], ...] = ()
+    """Attributes that travel with records, each with what it rests on (`Kept.rests`)."""
+    others: tuple[int, ...] = ()
+    """Other versions of this journey: who is in one of them does not enter here."""
+    entered_by_newcomers: bool = True
+    """Not an older version that only those stay in who are there."""
     entries: tuple[Entry, ...] = ()
     stage_slots: list[tuple[int, Any]] = field(default_factory=list)
     """Slots to empty on an entry."""
@@ -189,7 +199,13 @@ class About(NamedTuple):
     cause: Cause
     key: str | tuple[int, str | None]
     """What stands for the cause in ids."""
+    profile: tuple[Any, ...]
+    """What of the person all of the records say: part of their ids."""
     replay: bool
+
+
+Attributes: TypeAlias = tuple[dict[str, Any], tuple[str, ...], tuple[str, ...]]
+"""What travels with a record; which of it is approximate; which is partial."""
 
 
 class Run:
@@ -208,8 +224,8 @@ class Run:
         self.fired = 0
         self.about: About | None = None
         """What all records of the event at hand say alike, once one of them is made."""
-        self.read: dict[int, tuple[dict[str, Any], tuple[str, ...]]] = {}
-        """Journey to its attributes (and which are approximate), as long as they cannot have changed."""
+        self.read: dict[int, Attributes] = {}
+        """Journey to its attributes, as long as they cannot have changed."""
 
     def begin(self, event: Event | None) -> None:
         """Turn to an event, or to a timer: what was kept for the records of the last one is void."""

@@ -103,6 +103,23 @@ _SCORERS: dict[str, Callable[[Any], Scores]] = {
 }
 
 
+def score_limits(type_name: str) -> tuple[tuple[float, float] | None, tuple[float, float] | None]:
+    """The least and greatest sentiment and score_norm of this event type; None for what it never has."""
+    return _SCORE_LIMITS.get(type_name, (None, None))
+
+
+_BOTH = ((-1.0, 1.0), (0.0, 1.0))
+_SCORE_LIMITS: dict[str, tuple[tuple[float, float] | None, tuple[float, float] | None]] = {
+    "survey_responded": _BOTH,
+    "product_reviewed": _BOTH,
+    "ticket_rated": _BOTH,
+    "ticket_created": ((-0.5, -0.5), None),
+    "ticket_reopened": ((-0.5, -0.5), None),
+    "checkout_failed": ((-0.3, -0.3), None),
+}
+"""What `scorer` can give, written down; a test compares the two."""
+
+
 def actor_of(type_name: str) -> Callable[[Any], Actor] | None:
     """Tell whose act one event was, for the types where its properties say so; None for the others.
 

@@ -1,0 +1,159 @@
+"""States at rest: bytes by person, and which of their histories are still of use.
+
+In: states as a former drain gave them, the layouts they were written in, the horizon. Out: decoded customers
+and histories. A history none of whose entries lies above the horizon is settled: nothing on time can come
+before any of it. Settled ones are cut off in memory, without decoding, a minute or two after their time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+from journey_stream.engine.program import Program
+from journey_stream.engine.recent import HistoryReader, Recent, newest_of
+from journey_stream.engine.rest import Reader
+from journey_stream.engine.state import (
+    HEADER,
+    VERSION,
+    Customer,
+    core_end,
+    core_of,
+    due_of,
+    encode_core,
+    fingerprint_of,
+)
+from journey_stream.values import MINUTE, NEVER
+
+LAYOUT_KEY: Final = "\0layout:"
+"""States under a key that begins so are layouts (`Program.layout_bytes`), not persons."""
+CUT_AT_ONCE: Final = 20_000
+"""Histories looked at per drain, more or less, so that a restart is not one long halt."""
+
+
+class Store:
+    """States of one partition. Not safe for use by several threads."""
+
+    def __init__(self, program: Program) -> None:
+        self.blobs: dict[str, bytes] = {}
+        self.nobodies: set[str] = set()
+        """Persons of whom there is a history and no state."""
+        self.reader = Reader(program)
+        self.layout_written = False
+        self._own = program.fingerprint
+        self._histories = HistoryReader(program.vocabulary)
+        self._settling: dict[int, list[str]] = {}
+        """Minute in which a history may be settled, to whose: every history at rest is in one of them."""
+
+    def __len__(self) -> int:
+        return len(self.blobs) - len(self.nobodies)
+
+    def people(self) -> Iterator[str]:
+        """Everybody known."""
+        return (person for person in self.blobs if person not in self.nobodies)
+
+    def known(self, person: str) -> bool:
+        """Whether there is a state of this person."""
+        return person in self.blobs and person not in self.nobodies
+
+    def of_other_layouts(self) -> list[tuple[str, bytes]]:
+        """Everybody known whose state was written under other definitions, with that state."""
+        own = self._own
+        return [
+            (person, blob)
+            for person, blob in self.blobs.items()
+            if fingerprint_of(blob) != own and person not in self.nobodies
+        ]
+
+    def load(self, person: str, blob: bytes) -> tuple[int, bool]:
+        """Take in a state; tells its due, and whether it was written under these definitions.
+
+        Raises:
+            StateError: the state is of a format this version does not read.
+        """
+        due = due_of(blob)
+        self.put(person, blob)
+        return due, fingerprint_of(blob) == self._own
+
+    def put(self, person: str, blob: bytes) -> None:
+        """Keep a state."""
+        old = self.blobs.get(person)
+        self.blobs[person] = blob
+        end = core_end(blob)
+        if end < len(blob) and (old is None or core_end(old) == len(old)):
+            self._settling.setdefault(newest_of(blob, end) // MINUTE, []).append(person)
+        if end == HEADER and blob[0] == VERSION:
+            self.nobodies.add(person)
+        elif self.nobodies:
+            self.nobodies.discard(person)
+
+    def drop(self, person: str) -> bool:
+        """Forget a state; tells whether there was one."""
+        self.nobodies.discard(person)
+        return self.blobs.pop(person, None) is not None
+
+    # What they mean.
+
+    def peek(self, person: str) -> Customer | None:
+        """Decode the state of a person, None for nobody."""
+        blob = self.blobs.get(person)
+        return None if blob is None or person in self.nobodies else self.reader.read(person, blob)
+
+    def due_of(self, person: str) -> int:
+        """The earliest due of a state at rest, NEVER for nobody."""
+        blob = self.blobs.get(person)
+        return NEVER if blob is None else due_of(blob)
+
+    def history(self, person: str, horizon: int) -> bytes:
+        """The history of a person, if it is of use: neither settled nor of other definitions."""
+        blob = self.blobs.get(person)
+        if blob is None or fingerprint_of(blob) != self._own:
+            return b""
+        end = core_end(blob)
+        return blob[end:] if end < len(blob) and newest_of(blob, end) > horizon else b""
+
+    def base(self, person: str) -> bytes:
+        """The core of the state at rest as the base of a history: empty for nobody."""
+        blob = self.blobs.get(person)
+        if blob is None or person in self.nobodies:
+            return b""
+        if blob[0] != VERSION or fingerprint_of(blob) != self._own:
+            return encode_core(self.reader.read(person, blob))
+        return core_of(blob)
+
+    def recent(self, person: str, horizon: int) -> Recent:
+        """The history of a person; a new one if there is none of use."""
+        history = self.history(person, horizon)
+        return self.read(person, history) if history else Recent(self.base(person))
+
+    def read(self, person: str, history: bytes) -> Recent:
+        """Read a history."""
+        return self._histories.read(person, history)
+
+    def cut(self, horizon: int) -> list[str]:
+        """Cut settled histories off; gives the persons of whom nothing is left."""
+        gone: list[str] = []
+        looked = 0
+        while self._settling and looked < CUT_AT_ONCE:
+            minute = min(self._settling)
+            if (minute + 1) * MINUTE > horizon:
+                break
+            people = self._settling.pop(minute)
+            looked += len(people)
+            for person in people:
+                self._look(person, horizon, gone)
+        return gone
+
+    def _look(self, person: str, horizon: int, gone: list[str]) -> None:
+        blob = self.blobs.get(person)
+        end = 0 if blob is None else core_end(blob)
+        if blob is None or end == len(blob):
+            return
+        newest = newest_of(blob, end)
+        if newest > horizon:
+            self._settling.setdefault(newest // MINUTE, []).append(person)
+        elif person in self.nobodies:
+            self.drop(person)
+            gone.append(person)
+        else:
+            self.blobs[person] = blob[:end]
