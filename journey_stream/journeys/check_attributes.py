@@ -21,7 +21,7 @@ from journey_stream.journeys.guards.types import BOOL, DOUBLE, DYN, Type
 from journey_stream.journeys.model import DEFAULT_LIMIT, Attribute, Form, Source, Value
 from journey_stream.journeys.read import Items, Node, Scalar, Table
 from journey_stream.journeys.scopes import RESERVED, Scopes
-from journey_stream.journeys.sharing import sharing_key
+from journey_stream.journeys.sharing import sharing_keys
 from journey_stream.journeys.values_of import Guard, check_path, describe
 from journey_stream.values import SECOND
 
@@ -146,10 +146,8 @@ def _type_derived(derived: dict[str, Guard], found: Attributes, scopes: Scopes, 
 
 
 def _share(found: Attributes, journey: str, context: Context) -> None:
-    for name in [*found.by_name]:
-        found.by_name[name] = replace(
-            found.by_name[name], sharing_key=sharing_key(name, found.by_name, journey, context.parameters)
-        )
+    for name, key in sharing_keys(found.by_name, journey, context.parameters).items():
+        found.by_name[name] = replace(found.by_name[name], sharing_key=key)
 
 
 class _Reader:

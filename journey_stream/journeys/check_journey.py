@@ -1,18 +1,19 @@
 """One document -> one journey: the checks in their order, and what only the whole can tell.
 
-In: the root node of a text. Out: the `Journey`, or None when its report holds an error.
+In: the root node of a text. Out: the `Draft` of its journey, or None when its report holds an error.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
 
 from journey_stream.events.vocabulary import Vocabulary
 from journey_stream.journeys.check import Context, Fields, check_table
 from journey_stream.journeys.check_attributes import Attributes, read_attributes, read_parameters
 from journey_stream.journeys.check_rules import Rules
 from journey_stream.journeys.check_stages import Stages, read_stages
+from journey_stream.journeys.content import content_sha
 from journey_stream.journeys.findings import Report, did_you_mean
 from journey_stream.journeys.grammar import SHAPES
 from journey_stream.journeys.model import DEFAULT_SESSION, Journey, TransitionRule
@@ -20,18 +21,27 @@ from journey_stream.journeys.read import Entry, Node, Scalar, Table
 from journey_stream.journeys.scopes import Scopes
 
 
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A journey without errors, and what further looks at it need."""
+
+    journey: Journey
+    root: Table
+    scopes: Scopes
+    reached: frozenset[str]
+    """The stages that somebody can be in."""
+
+
 def check_journey(
     root: Node,
-    text: str,
     vocabulary: Vocabulary,
     journeys: Mapping[str, Collection[str]] | None,
     report: Report,
-) -> Journey | None:
+) -> Draft | None:
     """Check one document and model it.
 
     Args:
         root: The document as read.
-        text: Its text, for the hash.
         vocabulary: The event types there are.
         journeys: The stages of all journeys loaded together; None when one is looked at alone.
         report: Takes the findings.
@@ -58,8 +68,9 @@ def check_journey(
     session = _session(fields, context)
     if report.broken or start is None:
         return None
-    _unreachable(start, stages, transitions, report)
-    return Journey(
+    reached = _reached(start, stages, transitions)
+    _unreachable(start, stages, reached, report)
+    journey = Journey(
         id=id_,
         version=fields.get("version"),
         title=fields.get("title", {}),
@@ -73,9 +84,10 @@ def check_journey(
         transitions=transitions,
         signals=signals,
         session=session,
-        text_sha=hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest(),
+        content_sha=content_sha(root),
         file=report.file,
     )
+    return Draft(journey, fields.node, scopes, reached)
 
 
 def journey_id(root: Node | None) -> str | None:
@@ -145,8 +157,8 @@ def _session(fields: Fields, context: Context) -> int:
     return session
 
 
-def _unreachable(start: str, stages: Stages, transitions: tuple[TransitionRule, ...], report: Report) -> None:
-    """Warn of each stage that no chain of transitions from the start ever enters.
+def _reached(start: str, stages: Stages, transitions: tuple[TransitionRule, ...]) -> frozenset[str]:
+    """The stages that some chain of transitions from the start enters.
 
     `back` leads to stages that were left before, so only its fallback can be new.
     """
@@ -160,6 +172,10 @@ def _unreachable(start: str, stages: Stages, transitions: tuple[TransitionRule, 
         new = {stages.resolve(rule.to, current) for rule in leaving[current]} - reached
         reached |= new
         frontier.extend(new)
+    return frozenset(reached)
+
+
+def _unreachable(start: str, stages: Stages, reached: frozenset[str], report: Report) -> None:
     for stage in stages.leaves.values():
         if stage.id not in reached:
             msg = f"no chain of transitions from '{start}' leads to the stage '{stage.id}'"

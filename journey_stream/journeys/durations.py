@@ -1,6 +1,7 @@
 """Durations as authors write them: `30s`, `15m`, `4h`, `120d`, `2w`, `250ms`, sums such as `1d12h`.
 
-In: text. Out: microseconds, or None when it is no duration. The units are those of expressions.
+In: text, or microseconds. Out: microseconds (None when the text is no duration), or text. The units are those
+of expressions.
 """
 
 from __future__ import annotations
@@ -33,3 +34,17 @@ def duration(text: str) -> int | None:
         if fraction:
             total += int(fraction) * UNITS[unit] // 10 ** len(fraction)
     return total
+
+
+def written(micros: int) -> str:
+    """Write a duration as an author would, in whole days, hours and so on down to milliseconds.
+
+    >>> written(129_600_000_000), written(0)
+    ('1d12h', '0s')
+    """
+    parts, left = [], micros
+    for unit in ("d", "h", "m", "s", "ms"):
+        number, left = divmod(left, UNITS[unit])
+        if number:
+            parts.append(f"{number}{unit}")
+    return "".join(parts) or "0s"

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "hint"]
 
 RULES: dict[str, tuple[Severity, str]] = {
     "yaml-syntax": ("error", "the text is not YAML"),
@@ -45,6 +45,23 @@ RULES: dict[str, tuple[Severity, str]] = {
     "cycle": ("error", "derived attributes that need each other"),
     "unreachable-stage": ("warning", "a stage that nobody can ever enter"),
     "nothing-moves": ("warning", "a rule that can never move anybody"),
+    "impossible-value": ("warning", "a comparison with a word that the value never is"),
+    "out-of-range": ("warning", "a comparison that the range of the value decides"),
+    "never-known": ("warning", "a value that the events it comes from never have"),
+    "never-true": ("warning", "a condition, or a part of one, that cannot hold"),
+    "always-true": ("warning", "a condition, or a part of one, that cannot fail and so changes nothing"),
+    "idle-trigger": ("warning", "an event type of which the rule's condition can never hold"),
+    "shadowed-rule": ("warning", "a rule that never fires, because another one always comes first"),
+    "never-fires": ("warning", "a rule that can never fire, whatever comes"),
+    "timer-never-starts": ("warning", "a waiting time that is never known, so that nothing waits"),
+    "dead-end": ("warning", "a stage that nothing leaves, and that is not the end of the relation"),
+    "idle-key": ("warning", "a key that changes nothing where it stands"),
+    "unused-attribute": ("warning", "an attribute that nothing asks for"),
+    "unused-parameter": ("warning", "a parameter that nothing uses"),
+    "bad-allowance": ("warning", "a comment for the linter that allows nothing"),
+    "unused-allowance": ("warning", "a comment that allows a finding which is not there"),
+    "bare-seconds": ("hint", "a time compared with a small number that has no unit"),
+    "overlapping-rules": ("hint", "two rules that can hold at once, so that their order decides"),
 }
 """Every rule a finding can name: its severity and, in half a sentence, what it says."""
 

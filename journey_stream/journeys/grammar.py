@@ -18,6 +18,8 @@ NAME = r"[a-z][a-z0-9_]*"
 DURATION = r"(?:[0-9]+(?:\.[0-9]+)?(?:ms|[wdhms]))+"
 LANGUAGE = r"[a-z]{2,3}(-[A-Za-z0-9]{2,8})*"
 
+MAX_INTEGER = 10_000_000
+
 KINDS: tuple[str, ...] = get_args(Kind)
 FORMS = (
     "count", "sum", "min", "max", "mean", "first", "last", "distinct", "map", "open", "elapsed", "rhythm",
@@ -56,6 +58,25 @@ Takes = Literal[
     "list of tables",
 ]
 """What a key can take; the last three mean the shape named by `Key.shape`."""
+
+EXAMPLES: dict[Takes, tuple[object, ...]] = {
+    "journey id": ("buyer-value",),
+    "title": ({"en": "Prospect", "fr": "Prospect"}, "Prospect"),
+    "delay": ("14d", "silence", "max(silence, 4 * rhythm)"),
+    "window": ("90d", "stage", "session"),
+    "parameters": ({"core_orders": 4, "silence": "270d"},),
+    "types": ("order_completed", ["order_cancelled", "order_refunded"], "activity"),
+    "since": ("stage", "order_completed"),
+    "sequence": (["checkout_started", ["checkout_failed", "page_left"]],),
+    "property": ("order_completed.products[].category",),
+    "properties": ("order_completed.total", ["survey_responded.sentiment", "product_reviewed.sentiment"]),
+    "path": ("order_id", "context.channel"),
+    "stages": ("any", "buyer", ["buyer", "loyal"], "seduction/*", "*/search"),
+    "target": ("buyer", "./search", "weakness/.", {"back": "development"}),
+    "guard": ("orders >= 4", "!has(satisfied) || satisfied >= 0.7", 'kind == "complaint"'),
+    "guard map": ({"orders": "orders", "value": "cart_value"},),
+}
+"""Values for editors to show; every one is accepted by its schema."""
 
 TAKES: dict[str, str] = {
     "journey id": "small letters, digits and `-`, a letter first",
@@ -104,6 +125,10 @@ class Key:
     """For whole numbers."""
     or_list: bool = False
     """`property` only: a list is allowed too."""
+    default: str | int | bool | None = None
+    """What it is if left out, where that is one value."""
+    excludes: tuple[str, ...] = ()
+    """Does not stand beside any of these keys."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +155,7 @@ _TIMED = ("after", "sequence")
 _TRIGGER = (
     Key("event", "types", "The event types that trigger it (with `after`: what starts the waiting)."),
     Key("after", "delay", "Triggers when this long has passed since `since` and no `unless` came."),
-    Key("since", "since", "What starts the waiting; `stage` if left out.", needs=("after",)),
+    Key("since", "since", "What starts the waiting; `stage` if left out.", needs=("after",), default="stage"),
     Key("unless", "types", "What ends the waiting.", needs=("after",)),
     Key("unless_where", "guard", "Over the `unless` event: only a match ends it.", needs=("unless",)),
     Key("sequence", "sequence", "Triggers when these come in this order within `within`."),
@@ -143,7 +168,7 @@ _GUARDS = (
 _REASONS = (
     Key("owner", "text", "Who answers for it."),
     Key("reason", "id", "The reason that the record carries."),
-    Key("reason_from", "guard", "The reason as an expression that yields text."),
+    Key("reason_from", "guard", "The reason as an expression that yields text.", excludes=("reason",)),
 )
 
 JOURNEY = Shape(
@@ -187,9 +212,10 @@ ATTRIBUTE = Shape(
             needs=("count", "sum")),
         Key("by", "path", "Each id counts once.", needs=("count", "sum", "rhythm")),
         Key("gap", "duration", "A burst with gaps below this counts once.", needs=("count",)),
-        Key("gaps", "integer", "How many intervals `rhythm` needs; 3 if left out.", needs=("rhythm",)),
+        Key("gaps", "integer", "How many intervals `rhythm` needs; 3 if left out.", needs=("rhythm",),
+            default=3),
         Key("limit", "integer", "The most entries kept; the oldest are merged. 1,000 if left out.",
-            needs=KEPT),
+            needs=KEPT, default=1_000),
     ),
     one_of=FORMS,
 )  # fmt: skip
@@ -228,7 +254,8 @@ STAGE = Shape(
         Key("kind", "kind", "The tag that is common to all models; a nested stage has its parent's if none."),
         Key("title", "title", "The name for people."),
         Key("owner", "text", "Who answers for the stage; a nested stage has its parent's if none."),
-        Key("remember", "boolean", "On entry from outside, remember the stage that was left (for `back`)."),
+        Key("remember", "boolean", "On entry from outside, remember the stage that was left (for `back`).",
+            default=False),
         Key("rank", "integer", "Overrides the position in the file that makes moves forward or backward.",
             least=0),
         Key("stages", "tables by name", "The stages inside.", shape="stage"),
@@ -250,11 +277,17 @@ TRANSITION = Shape(
             "One timer (or sequence) per value of this property, which expressions call `id`.",
             needs=_TIMED,
         ),
-        Key("limit", "integer", "The most values of `by` at a time; 100 if left out.", needs=("by",)),
+        Key(
+            "limit",
+            "integer",
+            "The most values of `by` at a time; 100 if left out.",
+            needs=("by",),
+            default=100,
+        ),
         *_GUARDS,
         *_REASONS,
         Key("min_dwell", "duration", "Holds only this long after the stage was entered."),
-        Key("reenter", "boolean", "May move from a stage to itself."),
+        Key("reenter", "boolean", "May move from a stage to itself.", default=False),
     ),
     one_of=("event", "after", "sequence"),
 )
@@ -265,10 +298,11 @@ SIGNAL = Shape(
         Key("id", "id", "Unique in the journey; the `rule` of its records.", required=True),
         Key("signal", "id", "The `signal` of its records, where several rules raise one; else the `id`."),
         Key("title", "title", "The name for people."),
-        Key("in", "stages", "Where it holds; `any` if left out."),
+        Key("in", "stages", "Where it holds; `any` if left out.", default="any"),
         Key("kind", "kind", "The kind on its records; the stage's if left out."),
         *_TRIGGER,
-        Key("enter", "stages", "Triggers when a transition of this journey enters one of these."),
+        Key("enter", "stages", "Triggers when a transition of this journey enters one of these.",
+            excludes=("where",)),
         Key("by", "path", "One timer per value, which expressions call `id`; ties `cancel` to its signal.",
             needs=("after", "sequence", "cancel")),
         *_GUARDS,
@@ -285,7 +319,7 @@ RATE = Shape(
     "How often at most.",
     (
         Key("every", "duration", "In any window of this length", required=True),
-        Key("count", "integer", "at most so many; 1 if left out."),
+        Key("count", "integer", "at most so many; 1 if left out.", default=1),
     ),
 )
 BACK = Shape(
@@ -319,6 +353,8 @@ def reference() -> str:
                 notes.append("Only with " + ", ".join(f"`{name}`" for name in key.needs) + ".")
             elif key.needs:
                 notes.append("Not with `value`.")
+            if key.excludes:
+                notes.append("Not with " + ", ".join(f"`{name}`" for name in key.excludes) + ".")
             rows.append(f"| `{key.name}` | {takes} | {' '.join(notes)} |")
         parts.append("\n".join(rows) + "\n")
     return "\n".join(parts)

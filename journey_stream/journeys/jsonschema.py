@@ -12,9 +12,11 @@ from typing import Any
 from journey_stream.events.vocabulary import BUILT_IN, Vocabulary
 from journey_stream.journeys.grammar import (
     DURATION,
+    EXAMPLES,
     JOURNEY_ID,
     KINDS,
     LANGUAGE,
+    MAX_INTEGER,
     NAME,
     SHAPES,
     SLUG,
@@ -32,6 +34,7 @@ Schema = dict[str, Any]
 
 def journey_schema(vocabulary: Vocabulary = BUILT_IN) -> Schema:
     """Make the schema of a whole definition."""
+    types = "|".join([*vocabulary.names(), ACTIVITY])
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "$id": SCHEMA_ID,
@@ -40,8 +43,12 @@ def journey_schema(vocabulary: Vocabulary = BUILT_IN) -> Schema:
         "$defs": {
             **{name: _shape(shape) for name, shape in SHAPES.items() if name != "journey"},
             "event_type": {
-                "description": "An event type of the vocabulary, or one that the deployment declares.",
-                "anyOf": [{"enum": [*vocabulary.names(), ACTIVITY]}, {"type": "string"}],
+                "description": "An event type of the vocabulary, own ones of the deployment included.",
+                "anyOf": [{"enum": [*vocabulary.names(), ACTIVITY]}, _SPELLED],
+            },
+            "property": {
+                "description": TAKES["property"],
+                "anyOf": [{"type": "string", "pattern": f"^({types})\\..+$"}, _SPELLED],
             },
             "duration": {
                 "description": TAKES["duration"],
@@ -65,19 +72,37 @@ def _shape(shape: Shape) -> Schema:
     if required:
         schema["required"] = required
     needs = {
-        key.name: {"anyOf": [{"required": [other]} for other in key.needs]}
-        for key in shape.keys
-        if key.needs and set(key.needs) != set(shape.one_of) - {"value"}
+        key.name: {"anyOf": [{"required": [other]} for other in key.needs]} for key in shape.keys if key.needs
     }
     if needs:
         schema["dependentSchemas"] = needs
+    if "sequence" in shape.names:
+        schema["dependentRequired"] = {"sequence": ["within"]}
     if shape.one_of:
-        schema["anyOf"] = [{"required": [name]} for name in shape.one_of]
+        schema["oneOf"] = [_form(name, shape) for name in shape.one_of]
+    never = [[key.name, other] for key in shape.keys for other in key.excludes]
+    if shape.key("after"):
+        never.append(["event", "after", "since"])
+        schema["if"] = {"properties": {"where": {"type": "array"}}, "required": ["where"]}
+        schema["then"] = {"required": ["sequence"]}
+    if never:
+        schema["not"] = {"anyOf": [{"required": names} for names in never]}
     return schema
 
 
+def _form(name: str, shape: Shape) -> Schema:
+    """One of the keys of which exactly one has to be there; `event` beside `after` is its `since`."""
+    form: Schema = {"required": [name]}
+    return {**form, "not": {"required": ["after"]}} if name == "event" and shape.key("after") else form
+
+
 def _property(key: Key) -> Schema:
-    return {"description": f"{key.doc} Takes {TAKES[key.takes]}.", **SCHEMAS[key.takes](key)}
+    schema = {"description": f"{key.doc} Takes {TAKES[key.takes]}.", **SCHEMAS[key.takes](key)}
+    if key.takes in EXAMPLES:
+        schema["examples"] = list(EXAMPLES[key.takes])
+    if key.default is not None:
+        schema["default"] = key.default
+    return schema
 
 
 def _or_list(item: Schema) -> Schema:
@@ -93,7 +118,9 @@ _WORDS = _or_list(_TEXT)
 _TYPES = _or_list(_ref("event_type"))
 _GUARD = _ref("guard")
 _SCALAR: Schema = {"type": ["number", "boolean", "string"]}
-_PROPERTY: Schema = {"type": "string", "pattern": r"^[^.]+\..+$"}
+_PROPERTY = _ref("property")
+_SPELLED: Schema = {"type": "string", "pattern": "[A-Z ]"}
+"""Other spellings, as Segment's "Order Completed", are the linter's to look up."""
 _TITLE: Schema = {
     "anyOf": [
         _TEXT,
@@ -106,7 +133,7 @@ SCHEMAS: dict[Takes, Callable[[Key], Schema]] = {
     "id": lambda _: {"type": "string", "pattern": f"^{SLUG}$"},
     "text": lambda _: _TEXT,
     "title": lambda _: _TITLE,
-    "integer": lambda key: {"type": "integer", "minimum": key.least},
+    "integer": lambda key: {"type": "integer", "minimum": key.least, "maximum": MAX_INTEGER},
     "boolean": lambda _: {"type": "boolean"},
     "kind": lambda _: {"enum": list(KINDS)},
     "duration": lambda _: _ref("duration"),

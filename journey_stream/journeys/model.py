@@ -288,9 +288,19 @@ class Journey:
     signals: tuple[SignalRule, ...]
     session: int = DEFAULT_SESSION
     """The silence that ends a session: the parameter `session`, or 30 minutes."""
-    text_sha: str = ""
-    """SHA-256 (hex) of the text the journey was read from."""
+    content_sha: str = ""
+    """SHA-256 (hex) of what the definition says (`content`): one version number stands for one of these."""
     file: str = field(default="", compare=False)
+
+    @property
+    def name(self) -> str:
+        """The id with the version: `buyer-value@2`."""
+        return versioned(self.id, self.version)
+
+    @property
+    def rules(self) -> tuple[TransitionRule | SignalRule, ...]:
+        """Transitions, then signals, in file order."""
+        return (*self.transitions, *self.signals)
 
     def destination(self, target: Target, current: str, remembered: str | None = None) -> str:
         """Tell the leaf that `target` means for somebody in `current` who remembers `remembered`."""
@@ -305,6 +315,11 @@ class Journey:
                 if remembered is not None and remembered in self.stages:
                     return remembered
                 return self.destination(fallback, current)
+
+
+def versioned(journey: str, version: int) -> str:
+    """Name one version of a journey: `buyer-value@2`."""
+    return f"{journey}@{version}"
 
 
 def called(title: Mapping[str, str], language: str, otherwise: str) -> str:

@@ -279,6 +279,19 @@ def shipped(name: str) -> str:
     Raises:
         KeyError: no such definition; `shipped_names` lists them.
     """
+    return _shipped(name, f"{name}.yaml")
+
+
+def shipped_tests(name: str) -> str:
+    """Give the text of the tests of a definition that comes with the package.
+
+    Raises:
+        KeyError: no such definition; `shipped_names` lists them.
+    """
+    return _shipped(name, f"{name}_test.yaml")
+
+
+def _shipped(name: str, file: str) -> str:
     if name not in shipped_names():
         raise KeyError(name)
-    return (resources.files("journey_stream.journeys") / "shipped" / f"{name}.yaml").read_text("utf-8")
+    return (resources.files("journey_stream.journeys") / "shipped" / file).read_text("utf-8")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import fields, is_dataclass, replace
+from hashlib import blake2b
 from typing import TYPE_CHECKING, Any
 
 from journey_stream.journeys.guards import nodes
@@ -21,26 +21,44 @@ OF_THE_JOURNEY = frozenset({"dwell", "loops", "entries"})
 """Built-in names whose value differs between journeys."""
 
 
-def sharing_key(
-    name: str, attributes: Mapping[str, Attribute], journey: str, parameters: Mapping[str, Value]
+def sharing_keys(
+    attributes: Mapping[str, Attribute], journey: str, parameters: Mapping[str, Value]
+) -> dict[str, str]:
+    """Write the canonical form of each attribute, those first that others are derived from.
+
+    A derived attribute names what it needs by a digest, so that its form stays small whatever it is made of.
+    """
+    needs = {name: _needs(each, name, attributes) for name, each in attributes.items()}
+    found: dict[str, str] = {}
+    waiting = list(attributes)
+    while waiting:
+        ready = [name for name in waiting if needs[name] <= found.keys()]
+        for name in ready or waiting:  # none is ready where they go round in a circle, which is a finding
+            inner = {each: _digest(found[each]) for each in sorted(needs[name]) if each in found}
+            found[name] = _key(attributes[name], inner, journey, parameters)
+        waiting = [name for name in waiting if name not in found]
+    return found
+
+
+def _needs(attribute: Attribute, name: str, attributes: Mapping[str, Attribute]) -> set[str]:
+    value = attribute.value
+    if value is None:
+        return set()
+    names = value.names() | value.members("before") | value.calls("oldest")
+    return {each for each in names if each in attributes and each != name}
+
+
+def _digest(key: str) -> str:
+    return blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+
+def _key(
+    attribute: Attribute, needs: Mapping[str, str], journey: str, parameters: Mapping[str, Value]
 ) -> str:
-    """Write the canonical form of one attribute."""
-    return json.dumps(
-        _form(attributes[name], attributes, journey, parameters, ()), sort_keys=True, ensure_ascii=False
-    )
-
-
-def _form(
-    attribute: Attribute,
-    attributes: Mapping[str, Attribute],
-    journey: str,
-    parameters: Mapping[str, Value],
-    above: tuple[str, ...],
-) -> dict[str, Any]:
     form: dict[str, Any] = {
         "form": attribute.form,
         "sources": sorted(f"{source.type}.{source.path or ''}" for source in attribute.sources),
-        "where": _canonical(attribute.where, parameters),
+        "where": canonical(attribute.where, parameters),
         "over": attribute.over,
         "less": sorted(attribute.less),
         "by": attribute.by,
@@ -58,49 +76,36 @@ def _form(
     if attribute.over == "session":
         form["session"] = parameters.get("session")
     if attribute.value is not None:
-        form["value"] = _canonical(attribute.value, parameters)
-        names = attribute.value.names() | attribute.value.members("before") | attribute.value.calls("oldest")
-        form["needs"] = {
-            each: _form(attributes[each], attributes, journey, parameters, (*above, attribute.name))
-            for each in sorted(names)
-            if each in attributes and each not in above and each != attribute.name
-        }
-        if names & OF_THE_JOURNEY or attribute.value.calls("entries"):
+        form["value"] = canonical(attribute.value, parameters)
+        form["needs"] = needs
+        if attribute.value.names() & OF_THE_JOURNEY or attribute.value.calls("entries"):
             form["journey"] = journey
-    return {key: value for key, value in form.items() if value not in (None, (), [])}
+    kept = {key: value for key, value in form.items() if value not in (None, (), [])}
+    return json.dumps(kept, sort_keys=True, ensure_ascii=False)
 
 
-def _canonical(expression: Expression | None, parameters: Mapping[str, Value]) -> str | None:
-    return (
-        None if expression is None else nodes.to_text(_substituted(expression.root, parameters, frozenset()))
-    )
+def canonical(expression: Expression | None, parameters: Mapping[str, Value]) -> str | None:
+    """Write an expression with the values of parameters in place of their names: one text for one meaning."""
+    return None if expression is None else nodes.to_text(with_values(expression.root, parameters))
 
 
-def _substituted(node: Any, parameters: Mapping[str, Value], bound: frozenset[str]) -> Any:
+def with_values(root: nodes.Node, parameters: Mapping[str, Value]) -> nodes.Node:
     """The same tree with the values of parameters in place of their names."""
-    if isinstance(node, tuple):
-        return tuple(_substituted(item, parameters, bound) for item in node)
-    if isinstance(node, nodes.Name) and node.name in parameters and node.name not in bound:
-        return _literal(parameters[node.name])
-    if isinstance(node, nodes.Macro):
-        inner = bound | {node.variable}
-        return replace(
-            node,
-            target=_substituted(node.target, parameters, bound),
-            body=_substituted(node.body, parameters, inner),
-            predicate=_substituted(node.predicate, parameters, inner),
-        )
-    if not is_dataclass(node) or isinstance(node, type):
-        return node
-    changes = {each.name: _substituted(getattr(node, each.name), parameters, bound) for each in fields(node)}
-    return replace(node, **changes)
+
+    def swap(node: nodes.Node, bound: frozenset[str]) -> nodes.Node | None:
+        if isinstance(node, nodes.Name) and node.name in parameters and node.name not in bound:
+            return literal(parameters[node.name], node.at)
+        return None
+
+    return nodes.rebuilt(root, swap)
 
 
-def _literal(value: Value) -> nodes.Node:
+def literal(value: Value, at: int = 0) -> nodes.Node:
+    """A parameter's value as a constant of an expression."""
     if isinstance(value, tuple):
-        return nodes.ListLit(tuple(_literal(item) for item in value))
+        return nodes.ListLit(tuple(literal(item, at) for item in value), at=at)
     if isinstance(value, bool):
-        return nodes.Literal(value, "bool")
+        return nodes.Literal(value, "bool", at=at)
     if isinstance(value, float):
-        return nodes.Literal(value, "double")
-    return nodes.Literal(value, "string")
+        return nodes.Literal(value, "double", at=at)
+    return nodes.Literal(value, "string", at=at)

@@ -15,7 +15,17 @@ from journey_stream.events.vocabulary import COMMON_FIELDS
 from journey_stream.journeys import guards
 from journey_stream.journeys.durations import LONGEST, duration
 from journey_stream.journeys.findings import Place, Spot, did_you_mean
-from journey_stream.journeys.grammar import JOURNEY_ID, KINDS, LANGUAGE, NAME, SLUG, TAKES, Key, Takes
+from journey_stream.journeys.grammar import (
+    JOURNEY_ID,
+    KINDS,
+    LANGUAGE,
+    MAX_INTEGER,
+    NAME,
+    SLUG,
+    TAKES,
+    Key,
+    Takes,
+)
 from journey_stream.journeys.model import ACTIVITY, UNTITLED, Source
 from journey_stream.journeys.read import Items, Node, Scalar, Table
 
@@ -118,8 +128,8 @@ def _integer(node: Node, key: Key, context: Context, label: str) -> int | None:
     if not isinstance(node, Scalar) or isinstance(node.value, bool) or not isinstance(node.value, int):
         _wrong(node, key, context, label)
         return None
-    if not key.least <= node.value <= 10_000_000:
-        msg = f"{label} is {node.value}; expected {key.least} to 10,000,000"
+    if not key.least <= node.value <= MAX_INTEGER:
+        msg = f"{label} is {node.value}; expected {key.least} to {MAX_INTEGER:,}"
         context.report.add("bad-value", node, msg)
         return None
     return node.value
@@ -310,9 +320,8 @@ def _guard(node: Node, key: Key, context: Context, label: str) -> Guard | None:
         return Guard(guards.parse(node.text), node)
     except guards.GuardSyntaxError as error:
         place = spot_inside(node, error.column, error.line or 1)
-        context.report.add(
-            "guard-syntax", place, f"{label}: {error.message}", error.help[:1].upper() + error.help[1:]
-        )
+        hint = error.help[:1].upper() + error.help[1:]
+        context.report.add("guard-syntax", place, f"{label}: {error.message}", hint)
         return None
 
 

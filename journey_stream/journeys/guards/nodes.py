@@ -6,8 +6,9 @@ take part in equality: two guards that say the same are equal wherever they stan
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 from typing import Literal as OneOf
 
 BinaryOp = OneOf["==", "!=", "<", "<=", ">", ">=", "in", "+", "-", "*", "/", "%"]
@@ -197,6 +198,37 @@ def walk(node: Node) -> Iterator[Node]:
     yield node
     for child in children(node):
         yield from walk(child)
+
+
+def rebuilt(
+    node: Node, swap: Callable[[Node, frozenset[str]], Node | None], bound: frozenset[str] = frozenset()
+) -> Node:
+    """Return the same tree with other nodes in place of those for which `swap` gives one.
+
+    `swap` is asked from the top down and told the variables of the macros around it; what it gives is
+    not gone into.
+    """
+    swapped = swap(node, bound)
+    if swapped is not None:
+        return swapped
+    if isinstance(node, Macro):
+        inner = bound | {node.variable}
+        return replace(
+            node,
+            target=rebuilt(node.target, swap, bound),
+            body=rebuilt(node.body, swap, inner),
+            predicate=None if node.predicate is None else rebuilt(node.predicate, swap, inner),
+        )
+    changes = {each.name: _rebuilt_part(getattr(node, each.name), swap, bound) for each in fields(node)}
+    return replace(node, **changes)
+
+
+def _rebuilt_part(
+    part: Any, swap: Callable[[Node, frozenset[str]], Node | None], bound: frozenset[str]
+) -> Any:
+    if isinstance(part, tuple):
+        return tuple(_rebuilt_part(each, swap, bound) for each in part)
+    return rebuilt(part, swap, bound) if isinstance(part, Node) else part
 
 
 def to_text(node: Node) -> str:  # noqa: C901 - a case for each kind of node
