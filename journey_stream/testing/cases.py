@@ -7,15 +7,26 @@ with `$name` replaced per row of its `cases`. Comparing what is expected with wh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from journey_stream.journeys.findings import Finding, Place, Report, Spot, did_you_mean
+from journey_stream.journeys.findings import Finding, Place, Report, Spot, TooManyFindings, did_you_mean
 from journey_stream.journeys.read import Entry, Items, Node, Scalar, Table, read
 from journey_stream.testing.story import SOMEBODY, Given, StoryError, Times, given, given_line, plain
 
 FILE_KEYS = ("start", "quiet", "tests")
-CASE_KEYS = ("name", "given", "when", "then", "signals", "stage", "attributes", "parameters", "cases")
+CASE_KEYS = (
+    "name",
+    "given",
+    "when",
+    "then",
+    "signals",
+    "stage",
+    "attributes",
+    "parameters",
+    "quiet",
+    "cases",
+)
 TRANSITION_KEYS = (
     "to", "from", "rule", "reason", "at", "kind", "from_kind", "owner", "trigger", "direction", "cause",
     "loop", "entry_number", "first_entry", "dwell_s", "over_contacted", "attributes",
@@ -78,6 +89,13 @@ class TestFile:
     file: str
     cases: tuple[Case, ...]
     findings: tuple[Finding, ...]
+    lines: tuple[str, ...] = ()
+    """The text, to point at words in it."""
+
+    @property
+    def errors(self) -> tuple[Finding, ...]:
+        """The findings that keep the file from being used."""
+        return tuple(finding for finding in self.findings if finding.severity == "error")
 
 
 def companion(name: str) -> str:
@@ -86,22 +104,40 @@ def companion(name: str) -> str:
     return f"{stem}_test.{ending}" if dot else f"{name}_test.yaml"
 
 
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    """What all tests of a file share while it is read."""
+
+    file: str
+    lines: tuple[str, ...]
+    report: Report
+    times: Times
+    quiet: frozenset[str]
+
+
 def read_tests(file: str, text: str) -> TestFile:
     """Read a test file; what is wrong with it is in its findings, and a case that is wrong is left out."""
-    report = Report(file)
-    root = read(text, report)
+    report, lines = Report(file), tuple(text.split("\n"))
     cases: list[Case] = []
-    if root is not None:
-        top = _table(root, FILE_KEYS, "a test file", report)
-        times = _start(top.get("start"), report)
-        quiet = frozenset(_texts(top.get("quiet"), "quiet", report))
-        tests = top.get("tests")
-        if not isinstance(tests, Items):
-            report.add("missing-key", tests or root, "a test file needs 'tests', a list of tests")
-        else:
-            for node in tests.items:
-                cases.extend(_test(node, file, times, quiet, report))
-    return TestFile(file, tuple(cases), tuple(sorted(report.findings)))
+    try:
+        root = read(text, report)
+        if root is not None:
+            cases.extend(_tests(root, file, lines, report))
+    except TooManyFindings:
+        pass  # the last finding says so
+    return TestFile(file, tuple(cases), tuple(sorted(report.findings)), lines)
+
+
+def _tests(root: Node, file: str, lines: tuple[str, ...], report: Report) -> Iterator[Case]:
+    top = _table(root, FILE_KEYS, "a test file", report)
+    quiet = frozenset(_texts(top.get("quiet"), "quiet", report))
+    frame = _Frame(file, lines, report, _start(top.get("start"), report), quiet)
+    tests = top.get("tests")
+    if not isinstance(tests, Items):
+        report.add("missing-key", tests or root, "a test file needs 'tests', a list of tests")
+        return
+    for node in tests.items:
+        yield from _test(node, frame)
 
 
 def _start(node: Node | None, report: Report) -> Times:
@@ -114,7 +150,8 @@ def _start(node: Node | None, report: Report) -> Times:
         return Times()
 
 
-def _test(node: Node, file: str, times: Times, quiet: frozenset[str], report: Report) -> Iterator[Case]:
+def _test(node: Node, frame: _Frame) -> Iterator[Case]:
+    report = frame.report
     before = len(report.findings)
     fields = _table(node, CASE_KEYS, "a test", report)
     if len(report.findings) > before:
@@ -125,7 +162,7 @@ def _test(node: Node, file: str, times: Times, quiet: frozenset[str], report: Re
         return
     rows = fields.pop("cases", None)
     if rows is None:
-        yield from _case(name.text, node, fields, file, times, quiet, report)
+        yield from _case(name.text, node, fields, frame)
         return
     if not isinstance(rows, Items) or not rows.items:
         report.add("wrong-type", rows, "'cases' is a list of mappings, one per case")
@@ -140,7 +177,7 @@ def _test(node: Node, file: str, times: Times, quiet: frozenset[str], report: Re
         filled = {key: _fill(value, values, report) for key, value in fields.items()}
         if len(report.findings) > before:
             continue
-        yield from _case(f"{name.text} [{shown}]", row, filled, file, times, quiet, report)
+        yield from _case(f"{name.text} [{shown}]", row, filled, frame)
 
 
 def _fill(node: Node, values: Mapping[str, Node], report: Report) -> Node:
@@ -161,20 +198,17 @@ def _fill(node: Node, values: Mapping[str, Node], report: Report) -> Node:
                     report.add("unknown-name", node, f"the case gives no value for ${name}", hint)
                     return node
             if len(names) == 1 and node.text == f"${names[0]}":
-                value = values[names[0]]
-                return replace(value, line=node.line, column=node.column)
+                return values[names[0]]
             if not names:
                 return node
             text = _VARIABLE.sub(lambda found: _text(values[found[1]]), node.text)
             return replace(node, text=text, value=text)
 
 
-def _case(
-    name: str, place: Place, fields: Mapping[str, Node], file: str, times: Times, quiet: frozenset[str],
-    report: Report,
-) -> Iterator[Case]:  # fmt: skip
+def _case(name: str, place: Place, fields: Mapping[str, Node], frame: _Frame) -> Iterator[Case]:
+    times, report = frame.times, frame.report
     before = len(report.findings)
-    story = tuple(_story(fields.get("given"), times, report))
+    story = tuple(_story(fields.get("given"), frame))
     last = max((each.at for each in story), default=times.start)
     until = last
     if (when := fields.get("when")) is not None:
@@ -192,7 +226,9 @@ def _case(
         parameters = None
     if len(report.findings) == before:
         changed = {key: plain(entry.value) for key, entry in parameters.entries.items()} if parameters else {}
-        yield Case(file, place.line, name, story, until, times, sides, changed, quiet)
+        own = fields.get("quiet")
+        quiet = frame.quiet if own is None else frozenset(_texts(own, "quiet", report))
+        yield Case(frame.file, place.line, name, story, until, times, sides, changed, quiet)
 
 
 def _per_person(node: Node, persons: list[str], key: str, report: Report) -> Iterator[tuple[str, Node]]:
@@ -207,9 +243,10 @@ def _per_person(node: Node, persons: list[str], key: str, report: Report) -> Ite
         report.add("wrong-type", node, msg)
 
 
-def _story(node: Node | None, times: Times, report: Report) -> Iterator[Given]:
+def _story(node: Node | None, frame: _Frame) -> Iterator[Given]:
+    times, report = frame.times, frame.report
     previous = times.start
-    for place, part in _lines(node, report):
+    for place, part in _lines(node, frame):
         try:
             if isinstance(part, Table):
                 event = _long_form(part, times, previous, report)
@@ -222,13 +259,13 @@ def _story(node: Node | None, times: Times, report: Report) -> Iterator[Given]:
         yield event
 
 
-def _lines(node: Node | None, report: Report) -> Iterator[tuple[Place, str | Table]]:
+def _lines(node: Node | None, frame: _Frame) -> Iterator[tuple[Place, str | Table]]:
     if isinstance(node, Scalar):
         # a literal block begins in the line after its `|`
         first = node.line if node.inline or node.quoted else node.line + 1
         for offset, line in enumerate(node.text.split("\n")):
             if line.strip() and not line.lstrip().startswith("#"):
-                yield Spot(first + offset, node.column), line
+                yield spot(frame.lines, first + offset, line.strip().split()[0]), line
     elif isinstance(node, Items):
         for item in node.items:
             if isinstance(item, Scalar):
@@ -240,9 +277,16 @@ def _lines(node: Node | None, report: Report) -> Iterator[tuple[Place, str | Tab
             elif isinstance(item, Table):
                 yield item, item
             else:
-                report.add("wrong-type", item, "an event is a line or a mapping")
+                frame.report.add("wrong-type", item, "an event is a line or a mapping")
     elif node is not None:
-        report.add("wrong-type", node, "'given' is a text with one event a line, or a list of events")
+        frame.report.add("wrong-type", node, "'given' is a text with one event a line, or a list of events")
+
+
+def spot(lines: Sequence[str], line: int, word: str) -> Spot:
+    """Point at a word in a line of the file; at the line's first word where it is not found."""
+    text = lines[line - 1] if line <= len(lines) else ""
+    column = text.find(word)
+    return Spot(line, (column if column >= 0 else len(text) - len(text.lstrip())) + 1)
 
 
 def _long_form(node: Table, times: Times, previous: int, report: Report) -> Given:

@@ -15,7 +15,7 @@ _VARIABLE: dict[str, object] = {
 }
 _FILE_DOCS = {
     "start": "The time that `day 0` begins; 2026-01-01T00:00:00Z if left out.",
-    "quiet": "Signals that the tests leave out unless they name them.",
+    "quiet": "Signals that tests leave out unless they name them.",
     "tests": "The tests.",
 }
 _CASE_DOCS = {
@@ -27,6 +27,7 @@ _CASE_DOCS = {
     "stage": "The stage at the end.",
     "attributes": "Values of attributes at the end.",
     "parameters": "Parameters of the definition that this test sets otherwise.",
+    "quiet": "As at the top, for this test: [] hears every signal.",
     "cases": "One mapping per case; `$name` in the test stands for the case's value.",
 }
 
@@ -55,6 +56,7 @@ def journey_test_schema() -> dict[str, object]:
         "stage": {"anyOf": [{"type": "string"}, per_customer]},
         "attributes": {"anyOf": [{"type": "object"}, _VARIABLE]},
         "parameters": {"type": "object"},
+        "quiet": names,
         "cases": {"type": "array", "minItems": 1, "items": {"type": "object"}},
     }
     return {

@@ -24,6 +24,8 @@ ENVELOPE = ("event_id", "customer_id", "anonymous_id", "account_id")
 SOMEBODY = "anna"
 """Whose story it is, when a line does not say."""
 DEFAULT_START = "2026-01-01T00:00:00Z"
+FIRST, LAST = 0, 32_503_680_000 * SECOND
+"""Stories happen between 1970 and 3000: a clock that runs on for ever is a slip of the pen."""
 
 _DAY = re.compile(r"day (\d{1,6})(?: (\d{1,2}):(\d\d)(?::(\d\d(?:\.\d{1,6})?))?)?")
 _WHEN = (
@@ -82,26 +84,33 @@ class Times:
         """Read `day 3`, `day 3 10:30`, `+2h` (after `previous`) or an RFC 3339 time.
 
         Raises:
-            StoryError: it is none of these.
+            StoryError: it is none of these, or outside the years that events can have.
         """
-        if found := _DAY.fullmatch(text):
-            days, hours, minutes, seconds = found.groups(default="0")
-            clock = (int(hours) * 60 + int(minutes)) * 60 * SECOND + round(float(seconds) * SECOND)
-            if clock < DAY:
-                return self.start + int(days) * DAY + clock
-        if text.startswith("+") and (step := duration(text[1:])) is not None:
-            return previous + step
-        try:
-            moment = dt.datetime.fromisoformat(text)
-        except ValueError:
-            moment = None
-        if moment is None or moment.tzinfo is None:
+        at = self._read(text, previous)
+        if at is None:
             msg = (
                 f"a time such as 'day 3', 'day 3 10:30', '+2h' or '{DEFAULT_START}' was expected, "
                 f"not {text!r}"
             )
             raise StoryError(msg)
-        return micros(moment)
+        if not FIRST <= at < LAST:
+            msg = f"the time {text!r} is outside the years 1970 to 2999"
+            raise StoryError(msg)
+        return at
+
+    def _read(self, text: str, previous: int) -> int | None:
+        if found := _DAY.fullmatch(text):
+            days, hours, minutes, seconds = found.groups(default="0")
+            clock = (int(hours) * 60 + int(minutes)) * 60 * SECOND + round(float(seconds) * SECOND)
+            return self.start + int(days) * DAY + clock if clock < DAY else None
+        if text.startswith("+"):
+            step = duration(text[1:])
+            return None if step is None else previous + step
+        try:
+            moment = dt.datetime.fromisoformat(text)
+        except ValueError:
+            return None
+        return None if moment.tzinfo is None else micros(moment)
 
     def show(self, at: int) -> str:
         """Write a time as the story would: `day 3 10:30`.
