@@ -27,7 +27,7 @@ import msgspec
 from journey_stream.broker import keeper
 from journey_stream.broker.certificates import make_certificate
 from journey_stream.broker.jars import class_path, java
-from journey_stream.broker.properties import Listener, as_text, server_properties
+from journey_stream.broker.properties import Listener, Quorum, as_text, server_properties
 from journey_stream.errors import BrokerError
 
 
@@ -39,10 +39,10 @@ class ScramUser(msgspec.Struct, frozen=True):
 
 
 class EmbeddedKafka:
-    """A real Kafka of one node in `folder`; a context manager that starts and stops it.
+    """A real Kafka node in `folder`; a context manager that starts and stops it.
 
     Data stay in the folder: started there again, topics are still there. With `users`, a second listener asks
-    for TLS and SCRAM (`secure_bootstrap`, to be trusted with `cafile`).
+    for TLS and SCRAM (`secure_bootstrap`, to be trusted with `cafile`). It is alone unless given a `quorum`.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class EmbeddedKafka:
         host: str = "127.0.0.1",
         start_timeout: float = 90.0,
         tell: Callable[[str], None] | None = None,
+        quorum: Quorum | None = None,
     ) -> None:
         self.folder = Path(folder).absolute()
         self.host = host
@@ -67,6 +68,7 @@ class EmbeddedKafka:
         self._fixed_port = port
         self._cache, self._heap, self._more = cache, heap, dict(properties or {})
         self._start_timeout, self._tell = start_timeout, tell
+        self._quorum = quorum
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -156,15 +158,17 @@ class EmbeddedKafka:
                 msg = f"port {self.port} is in use: {way}"
                 raise BrokerError(msg)
             self.port = free_port(self.host)
-        listener = Listener(self.port, free_port(self.host), self.secure_port, keystore)
-        properties = server_properties(self.folder, listener, self.host, self._more)
+        quorum = self._quorum
+        controller = free_port(self.host) if quorum is None else quorum.controllers[quorum.node]
+        listener = Listener(self.port, controller, self.secure_port, keystore)
+        properties = server_properties(self.folder, listener, self.host, self._more, quorum)
         (self.folder / "server.properties").write_text(as_text(properties), encoding="utf-8")
         (self.folder / "log4j2.yaml").write_text(_LOG4J, encoding="utf-8")
         if not (self.folder / "data" / "meta.properties").exists():
             self._format(jars)
 
     def _format(self, jars: str) -> None:
-        cluster = urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
+        cluster = cluster_id() if self._quorum is None else self._quorum.cluster
         command = [*self._java(jars, "64m"), "kafka.tools.StorageTool", "format", "--ignore-formatted"]
         command += ["-t", cluster, "-c", str(self.folder / "server.properties")]
         for user in self.users:
@@ -232,6 +236,11 @@ Configuration:
   Loggers:
     Root: {level: WARN, AppenderRef: {ref: STDOUT}}
 """
+
+
+def cluster_id() -> str:
+    """Return a new id, as Kafka's storage tool would draw it."""
+    return urlsafe_b64encode(uuid.uuid4().bytes).decode().rstrip("=").replace("-", "A", 1)
 
 
 def free_port(host: str = "127.0.0.1") -> int:

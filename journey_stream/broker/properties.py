@@ -1,4 +1,8 @@
-"""Configuration of the embedded Kafka: a pure function from what was asked to `server.properties`."""
+"""Configuration of the embedded Kafka: a pure function from what was asked to `server.properties`.
+
+A node is broker and controller in one. With a quorum of several nodes, everything has a copy on (up to) three
+of them, and a write counts once two have it.
+"""
 
 from __future__ import annotations
 
@@ -17,14 +21,32 @@ class Listener(msgspec.Struct, frozen=True):
     keystore: Path | None = None
 
 
+class Quorum(msgspec.Struct, frozen=True):
+    """The nodes of a cluster, and which of them one is."""
+
+    cluster: str
+    """The cluster's id, the same for all nodes."""
+    node: int
+    controllers: Mapping[int, int]
+    """Node to port of its controller."""
+
+
 def server_properties(
-    folder: Path, listener: Listener, host: str = "127.0.0.1", more: Mapping[str, str] | None = None
+    folder: Path,
+    listener: Listener,
+    host: str = "127.0.0.1",
+    more: Mapping[str, str] | None = None,
+    quorum: Quorum | None = None,
 ) -> dict[str, str]:
     """Return the properties of one node that is broker and controller; `more` wins."""
+    node = 1 if quorum is None else quorum.node
+    controllers = {node: listener.controller} if quorum is None else quorum.controllers
+    copies = str(min(3, len(controllers)))
+    in_sync = "2" if copies == "3" else "1"
     made = {
         "process.roles": "broker,controller",
-        "node.id": "1",
-        "controller.quorum.voters": f"1@{host}:{listener.controller}",
+        "node.id": str(node),
+        "controller.quorum.voters": ",".join(f"{n}@{host}:{port}" for n, port in controllers.items()),
         "controller.listener.names": "CONTROLLER",
         "inter.broker.listener.name": "PLAINTEXT",
         "listeners": f"PLAINTEXT://{host}:{listener.plain},CONTROLLER://{host}:{listener.controller}",
@@ -32,13 +54,13 @@ def server_properties(
         "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
         "log.dirs": str(folder / "data"),
         "num.partitions": "8",
-        # One node: everything has one copy.
-        "default.replication.factor": "1",
-        "offsets.topic.replication.factor": "1",
-        "transaction.state.log.replication.factor": "1",
-        "transaction.state.log.min.isr": "1",
-        "share.coordinator.state.topic.replication.factor": "1",
-        "share.coordinator.state.topic.min.isr": "1",
+        "default.replication.factor": copies,
+        "min.insync.replicas": in_sync,
+        "offsets.topic.replication.factor": copies,
+        "transaction.state.log.replication.factor": copies,
+        "transaction.state.log.min.isr": in_sync,
+        "share.coordinator.state.topic.replication.factor": copies,
+        "share.coordinator.state.topic.min.isr": in_sync,
         "offsets.topic.num.partitions": "8",
         "transaction.state.log.num.partitions": "8",
         "group.initial.rebalance.delay.ms": "0",

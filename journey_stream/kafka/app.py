@@ -26,15 +26,20 @@ from journey_stream.encode import Encoder
 from journey_stream.errors import SettingsError
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka.assignor import sticky_assignor
-from journey_stream.kafka.keyed import JourneyVersion, Options
+from journey_stream.kafka.group import GroupOptions
+from journey_stream.kafka.keyed import Options
 from journey_stream.kafka.lane import LaneOptions
 from journey_stream.kafka.loops import use_fast_loop
 from journey_stream.kafka.metrics import Metrics
+from journey_stream.kafka.pace import Limits
 from journey_stream.kafka.security import client_options
 from journey_stream.kafka.topics import ensure_topics
-from journey_stream.kafka.transport import BatchTransport, GroupOptions, hand_over
+from journey_stream.kafka.transport import BatchTransport, hand_over
+from journey_stream.kafka.versions import Versions
+from journey_stream.kafka.watch import Watched
 from journey_stream.kafka.web import add_pages
 from journey_stream.kafka.worker import JourneyWorker, WorkerOptions
+from journey_stream.release import BEGINNING
 from journey_stream.settings import Settings, TopicNames
 from journey_stream.values import NEVER, SECOND
 
@@ -52,7 +57,7 @@ class Parts(msgspec.Struct, frozen=True):
     """Makes an empty `engine.Partition` of the compiled program."""
     decoder: Decoder
     encoder: Encoder
-    versions: tuple[JourneyVersion, ...]
+    versions: Versions
     extra_topics: tuple[str, ...] = ()
 
 
@@ -71,14 +76,21 @@ class JourneyApp(faust.App):
         """State is in the changelog: no directories."""
 
 
-def worker_options(settings: Settings, parts: Parts) -> WorkerOptions:
+def worker_options(settings: Settings, parts: Parts, *, broker_times: bool = False) -> WorkerOptions:
     """Translate the settings for the lanes."""
     names = TopicNames.of(settings)
     client = client_options(settings)
     return WorkerOptions(
         client=client,
-        sources=names.sources,
+        watched=Watched(
+            sources=names.sources,
+            events=names.events,
+            changelog=names.changelog,
+            outs=(names.transitions, names.signals, names.stages, names.dead_letters, *parts.extra_topics),
+            partitions=settings.partitions,
+        ),
         events=names.events,
+        control=names.control,
         partitions=settings.partitions,
         keyed=Options(
             mode=settings.clock,
@@ -87,7 +99,10 @@ def worker_options(settings: Settings, parts: Parts) -> WorkerOptions:
             dedup_window=settings.dedup_window,
             catch_up=settings.catch_up,
             application=journey_stream.__version__,
-            journeys=parts.versions,
+            versions=parts.versions,
+            fence=BEGINNING if settings.backfill.until is None else settings.backfill.until,
+            withhold=settings.backfill.records == "withheld",
+            broker_times=broker_times,
         ),
         lane=LaneOptions(
             client=client,
@@ -97,8 +112,12 @@ def worker_options(settings: Settings, parts: Parts) -> WorkerOptions:
             max_record_bytes=settings.max_record_bytes,
             public_compression=settings.compression.public,
             internal_compression=settings.compression.internal,
-            interval=settings.checkpoint.interval / SECOND,
-            records=settings.checkpoint.records,
+            limits=Limits(
+                shortest=settings.checkpoint.interval / SECOND,
+                longest=settings.checkpoint.longest / SECOND,
+                records=settings.checkpoint.records,
+                size=settings.checkpoint.size,
+            ),
         ),
         max_record_bytes=settings.max_record_bytes,
         max_buffered=settings.max_buffered,
@@ -107,10 +126,10 @@ def worker_options(settings: Settings, parts: Parts) -> WorkerOptions:
     )
 
 
-def build_app(settings: Settings, parts: Parts) -> JourneyApp:
+def build_app(settings: Settings, parts: Parts, *, broker_times: bool = False) -> JourneyApp:
     """Make the Faust app of a worker; `app.journeys` are its lanes."""
     names = TopicNames.of(settings)
-    options = worker_options(settings, parts)
+    options = worker_options(settings, parts, broker_times=broker_times)
     metrics = Metrics()
     worker = JourneyWorker(options, parts.make_engine, parts.decoder, parts.encoder, metrics)
     servers = [server.strip() for server in settings.bootstrap_servers.split(",")]
@@ -145,6 +164,7 @@ def build_app(settings: Settings, parts: Parts) -> JourneyApp:
         group=settings.application_id,
         assignor=sticky_assignor(),
         max_records=settings.fetch.records * FETCHES_PER_POLL,
+        startup_seconds=settings.startup_timeout / SECOND,
     )
     transport.host = worker
     app.transport = transport
@@ -190,10 +210,10 @@ def run_parts(settings: Settings, parts: Parts, *, exit_when_done: bool = False)
     set_up_logging(settings.log_level)
     _check_port(settings)
     use_fast_loop()
-    asyncio.run(ensure_topics(settings, extra=parts.extra_topics))
+    ensured = asyncio.run(ensure_topics(settings, extra=parts.extra_topics))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    app = build_app(settings, parts)
+    app = build_app(settings, parts, broker_times=ensured.broker_times)
     host = JourneyHost(
         app,
         loop=loop,

@@ -3,7 +3,8 @@
 Enters: the changelog topic's partition. Leaves: (person, state or None) pairs and the last checkpoint's
 meta record. Strategy: read once to the read_committed end with a consumer of its own, without a group;
 nothing is decoded but keys. Whoever calls has fenced the former owner first: from then on nobody else can
-move that end.
+move that end. The last record of a key counts, as compaction has it: one that cannot be read hurts nobody
+when a later one replaces it, and stops the partition when none does.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ async def read_changelog(
     partition: int,
     load: Callable[[bytes, bytes | None], None],
     progress: Callable[[int, int], None],
+    inspect: Callable[[bytes], None] | None = None,
 ) -> bytes | None:
     """Feed every state to `load` and give the value of the last meta record, None if there is none.
 
@@ -36,9 +38,10 @@ async def read_changelog(
         partition: the partition to read.
         load: takes a person's key and state; None is a tombstone.
         progress: is told (offset reached, end) after each batch.
+        inspect: asked about every key in the end, if given; raises StateError for a state it cannot read.
 
     Raises:
-        StateError: the partition does not exist.
+        StateError: the partition does not exist, or a state in it cannot be read.
     """
     tp = TopicPartition(topic, partition)
     consumer = AIOKafkaConsumer(
@@ -61,17 +64,62 @@ async def read_changelog(
         consumer.assign([tp])
         await consumer.seek_to_beginning(tp)
         end = (await consumer.end_offsets([tp]))[tp]
-        meta: bytes | None = None
+        reading = _Reading(load, keep_offsets=inspect is not None)
         position = await consumer.position(tp)
         progress(position, end)
         while position < end:
             for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, ()):
-                if record.key == META_KEY:
-                    meta = record.value
-                elif record.key is not None:
-                    load(record.key, record.value)
+                reading.take(record)
             position = await consumer.position(tp)
             progress(position, end)
-        return meta
+        if inspect is not None:
+            reading.inspect(inspect)
+        if reading.unreadable:
+            raise _poisoned(tp, reading.unreadable)
+        return reading.meta
     finally:
         await consumer.stop()
+
+
+class _Reading:
+    """What has been read so far."""
+
+    def __init__(self, load: Callable[[bytes, bytes | None], None], *, keep_offsets: bool) -> None:
+        self.meta: bytes | None = None
+        self.unreadable: dict[bytes, tuple[int, Exception]] = {}
+        """Key to offset and reason, of records that no later one has replaced."""
+        self._load = load
+        self._offsets: dict[bytes, int] | None = {} if keep_offsets else None
+
+    def take(self, record: Any) -> None:
+        key = record.key
+        if key == META_KEY:
+            self.meta = record.value
+        elif key is not None:
+            try:
+                self._load(key, record.value)
+            except (StateError, UnicodeDecodeError) as error:
+                self.unreadable[key] = (record.offset, error)
+            else:
+                if self.unreadable:
+                    self.unreadable.pop(key, None)
+                if self._offsets is not None:
+                    self._offsets[key] = record.offset
+
+    def inspect(self, look: Callable[[bytes], None]) -> None:
+        for key, offset in (self._offsets or {}).items():
+            try:
+                look(key)
+            except StateError as error:
+                self.unreadable[key] = (offset, error)
+
+
+def _poisoned(tp: TopicPartition, unreadable: Mapping[bytes, tuple[int, Exception]]) -> StateError:
+    """Name the first record and how many there are; the key is a customer's and stays out of the log."""
+    offset, error = min(unreadable.values(), key=lambda found: found[0])
+    more = f" and {len(unreadable) - 1} more" if len(unreadable) > 1 else ""
+    return StateError(
+        f"changelog {tp.topic}[{tp.partition}]@{offset}{more}: {error}. This partition stands still, the "
+        "others go on. A newer record under the same key replaces a damaged one, an empty one makes that "
+        "customer start anew (docs/guarantees.md)"
+    )

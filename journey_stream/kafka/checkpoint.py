@@ -19,9 +19,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaProducer, TopicPartition
+from aiokafka.cluster import ClusterMetadata
+from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from journey_stream.errors import BrokerError
+from journey_stream.errors import BrokerError, StateError
 from journey_stream.kafka.hop import Partitioner
 from journey_stream.values import Out
 
@@ -32,7 +34,7 @@ CLOSE_SECONDS: Final = 3.0
 
 _COMPRESSION: Final[Mapping[str, int]] = {"none": 0, "gzip": 1, "lz4": 3}
 
-Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes]]]
+Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value, headers."""
 
 
@@ -85,7 +87,9 @@ class Sender:
         """Count the partitions of a topic; asked once."""
         count = self._counts.get(topic)
         if count is None:
-            found = await self._producer.partitions_for(topic)
+            found = None
+            with contextlib.suppress(UnknownTopicOrPartitionError):
+                found = await self._producer.partitions_for(topic)
             if not found:
                 msg = (
                     f"topic {topic}: expected at least one partition, the broker knows none; "
@@ -95,13 +99,21 @@ class Sender:
             count = self._counts[topic] = len(found)
         return count
 
-    async def send(self, topic: str, partition: int, rows: Iterable[Row], compression: str = "none") -> None:
-        """Send rows in order and return when all are acknowledged.
+    async def count_anew(self, topics: Iterable[str]) -> dict[str, int] | None:
+        """Count the partitions that topics have at this moment, 0 for none; None when no broker answers."""
+        found = ClusterMetadata()
+        if not await self._producer.client._metadata_update(found, list(topics)):
+            return None
+        return {topic: len(found.partitions_for_topic(topic) or ()) for topic in topics}
+
+    async def send(self, topic: str, partition: int, rows: Iterable[Row], compression: str = "none") -> int:
+        """Send rows in order and return when all are acknowledged; gives the offset of the last batch.
 
         Several batches follow one another only after an acknowledgement: no later batch can succeed after a
         failed one, so the partition never holds a gap.
         """
         attributes = _COMPRESSION[compression]
+        offset = -1
         batch = BatchBuilder(MAX_BATCH_BYTES, attributes, is_transactional=self._transactional)
         for key, value, headers in rows:
             if batch.append(timestamp=None, key=key, value=value, headers=headers) is None:
@@ -109,14 +121,19 @@ class Sender:
                 batch = BatchBuilder(MAX_BATCH_BYTES, attributes, is_transactional=self._transactional)
                 batch.append(timestamp=None, key=key, value=value, headers=headers)
         if batch.record_count():
-            await self._deliver(batch, topic, partition)
+            offset = await self._deliver(batch, topic, partition)
+        return offset
 
-    async def _deliver(self, batch: BatchBuilder, topic: str, partition: int) -> None:
+    async def _deliver(self, batch: BatchBuilder, topic: str, partition: int) -> int:
         # aiokafka holds one batch a partition and fails those who wait for their turn too early (each round
         # of its loop counts the whole wait again): so one of ours waits at a time, the others here.
         async with self._turns[topic, partition]:
             sent = await self._producer.send_batch(batch, topic, partition=partition)
-        await sent
+        try:
+            return int((await sent).offset)
+        except KafkaError as error:
+            error.add_note(f"sending to {topic}[{partition}]")
+            raise
 
 
 class Writer(Sender):
@@ -145,6 +162,10 @@ class Writer(Sender):
         self._public = public_compression
         self._internal = internal_compression
         self._partitioners: dict[int, Partitioner] = {}
+        self.waited_for = ""
+        """What a transaction that failed was waiting for."""
+        self.changelog_end = 0
+        """Where the changelog ended when it was read, later where we last wrote: it never goes back."""
 
     async def commit(
         self,
@@ -156,6 +177,7 @@ class Writer(Sender):
         """Write records, state and offsets in one transaction.
 
         Raises:
+            StateError: the changelog was made anew under us.
             KafkaError: something failed; the outcome is unknown until the next takeover, the writer is spent.
         """
         rows = self._grouped(outs, {topic: await self.partitions(topic) for topic in {o.topic for o in outs}})
@@ -165,17 +187,42 @@ class Writer(Sender):
             states: Iterable[Row] = ((key, state, []) for key, state in changes)
             sends.append(self.send(changelog, self._partition, states, self._internal))
             # All are waited for, also when one fails: an abort must not race with our own sends.
+            written = -1
             for outcome in await asyncio.gather(*sends, return_exceptions=True):
                 if isinstance(outcome, BaseException):
                     raise outcome
+                written = outcome
+            self._look_at_changelog(changelog, written)
             await self._producer.send_offsets_to_transaction(
                 {TopicPartition(topic, p): offset for (topic, p), offset in offsets.items()}, self._group
             )
             await self._producer.commit_transaction()
         except BaseException:
+            self.waited_for = self._waiting()
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._producer.abort_transaction(), CLOSE_SECONDS)
             raise
+
+    def _look_at_changelog(self, changelog: str, written: int) -> None:
+        """Refuse to go on in a changelog that was made anew: it would hold only what changed since."""
+        if 0 <= written < self.changelog_end:
+            msg = (
+                f"changelog {changelog}[{self._partition}]: expected to write beyond offset "
+                f"{self.changelog_end}, came to stand at {written}: the topic was deleted and made anew, the "
+                "state of customers is gone with it. Restore it, or begin anew with `journey-stream reset`"
+            )
+            raise StateError(msg)
+        self.changelog_end = max(written, self.changelog_end)
+
+    def _waiting(self) -> str:
+        """Say what the transaction under way waits for."""
+        transaction = self._producer._txn_manager
+        missing = sorted(f"{tp.topic}[{tp.partition}]" for tp in transaction.partitions_to_add())
+        batches = self._producer._message_accumulator._batches
+        queued = sorted(f"{tp.topic}[{tp.partition}]" for tp, waiting in batches.items() if waiting)
+        if missing or queued:
+            return f"the brokers do not take records for {', '.join(dict.fromkeys((*missing, *queued)))}"
+        return "the coordinator of transactions does not answer"
 
     def _grouped(self, outs: Iterable[Out], counts: Mapping[str, int]) -> dict[tuple[str, int], list[Row]]:
         rows: dict[tuple[str, int], list[Row]] = {}

@@ -27,7 +27,7 @@ class Batch(msgspec.Struct, gc=False):
     epoch: int
     """Counts the seeks of the partition: of which position this is a continuation."""
     start: int
-    """Where the batch before it ended, or the position that was set."""
+    """Where the batch before it ended, or the position that was set; -1: the brokers have nothing there."""
 
 
 class Position(msgspec.Struct, frozen=True):
@@ -56,6 +56,11 @@ class Inbox:
     def is_open(self) -> bool:
         """Batches are taken."""
         return self._epoch is not None
+
+    @property
+    def is_closed(self) -> bool:
+        """Nothing is taken until somebody opens it, and nothing is missing that would tell so."""
+        return self._epoch is None and not self.gap
 
     def open(self, position: Position) -> None:
         """Take batches that continue this position."""

@@ -34,6 +34,8 @@ SLICE: Final = 500
 LOST_SECONDS: Final = 5.0
 """What was fetched and has not arrived by then is fetched again."""
 COMMIT_SECONDS: Final = 1.0
+PAUSED: Final = "paused"
+"""Why fetching is held while an operator wants rest."""
 BACKOFF: Final = (0.5, 30.0)
 
 
@@ -135,6 +137,8 @@ class IntakeLane:
         """Offset up to which everything has been handed on, since the last seek."""
         self.at_end_since: float | None = None
         self.failing_since: float | None = None
+        self.paused = False
+        """An operator wants it to rest."""
         self._worker = worker
         self._metrics = metrics
         self.inbox = Inbox(lambda: worker.hold(tp, "queue"), lambda: worker.release(tp, "queue"))
@@ -148,9 +152,10 @@ class IntakeLane:
         self._backoff = BACKOFF[0]
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, position: Position, committed: int | None) -> None:
-        """Begin at a position."""
-        self.inbox.open(position)
+    def start(self, position: Position | None, committed: int | None) -> None:
+        """Begin at a position; without one, find it."""
+        if position is not None:
+            self.inbox.open(position)
         self._committed = committed
         self._task = asyncio.create_task(self._run(), name=f"intake {self.tp.topic}[{self.tp.partition}]")
 
@@ -174,6 +179,15 @@ class IntakeLane:
             self.inbox.gap = True
             self.inbox.wake.set()
         return handed == expected
+
+    def pause(self, *, paused: bool) -> None:
+        """Rest after the batch at hand: nothing more is handed on; or go on."""
+        self.paused = paused
+        if paused:
+            self._worker.hold(self.tp, PAUSED)
+        else:
+            self._worker.release(self.tp, PAUSED)
+            self.inbox.wake.set()
 
     async def close(self, seconds: float) -> None:
         """Finish the batch at hand, commit, stop; what has not been handed on by then is read again."""
@@ -238,7 +252,7 @@ class IntakeLane:
                 return
             if inbox.gap:
                 await self._fetch_again()
-            records = inbox.take()
+            records = [] if self.paused else inbox.take()
             if records:
                 self._busy = True
                 try:

@@ -12,15 +12,19 @@ waited. Until P is reached nothing is let go and nothing committed: all that wai
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, Protocol, cast
 
 import msgspec
 
-from journey_stream.errors import StateError
-from journey_stream.events.decode import Decoder
+from journey_stream.backfill import told_apart
+from journey_stream.events.decode import Decoder, Filtered
 from journey_stream.kafka import hop
+from journey_stream.kafka.meta import META_FORMAT, Meta, write_meta
+from journey_stream.kafka.received import Received
+from journey_stream.kafka.versions import Settled, Versions, settle
+from journey_stream.letters import AS_OF, as_of_then
 from journey_stream.release import BEGINNING, Mode, PartitionClock, ReleaseBuffer, classify, settled
 from journey_stream.values import (
     NEVER,
@@ -34,66 +38,12 @@ from journey_stream.values import (
     Transition,
 )
 
-META_FORMAT = 1
-FIRE_LIMIT = 2_000
+FIRE_LIMIT = 500
 """Timers fired in one go: a burst of timers must not keep the loop from everything else."""
 RELEASE_LIMIT = 1_000
 """Events let go in one go, likewise."""
 
 Published = Transition | Signal | StageNow | DeadLetter
-
-
-class JourneyVersion(msgspec.Struct, array_like=True, frozen=True):
-    """A journey definition that a partition has used."""
-
-    id: str
-    version: int
-    sha: str
-
-
-class Meta(msgspec.Struct, array_like=True):
-    """The meta record of a changelog partition: where a restart goes on."""
-
-    format: int
-    position: int
-    """P."""
-    oldest: int
-    """O."""
-    released: int
-    """W."""
-    clock: int
-    progress: dict[bytes, tuple[int, bool, int]]
-    """Per source partition: highest event time, idle, wall time of the marker."""
-    received: dict[bytes, int]
-    """Per source partition: highest sub-offset received."""
-    application: str
-    journeys: list[JourneyVersion]
-    population: dict[str, dict[str, int]] = {}
-    """Per journey: customers per stage, for the metric."""
-
-
-_encode_meta = msgspec.msgpack.Encoder().encode
-_decode_meta = msgspec.msgpack.Decoder(Meta).decode
-
-
-def read_meta(value: bytes) -> Meta:
-    """Read a meta record.
-
-    Raises:
-        StateError: damaged, or written by a newer program.
-    """
-    try:
-        meta = _decode_meta(value)
-    except msgspec.DecodeError as error:
-        msg = f"checkpoint: expected a meta record of format {META_FORMAT}, came {error}"
-        raise StateError(msg) from error
-    if meta.format != META_FORMAT:
-        msg = (
-            f"checkpoint: expected format {META_FORMAT}, came {meta.format}; "
-            "a newer version of this program wrote it: upgrade this worker"
-        )
-        raise StateError(msg)
-    return meta
 
 
 class Record(Protocol):
@@ -118,7 +68,13 @@ class Options(msgspec.Struct, frozen=True):
     dedup_window: int
     catch_up: int
     application: str
-    journeys: tuple[JourneyVersion, ...] = ()
+    versions: Versions = Versions()
+    fence: int = BEGINNING
+    """What happened up to here is history (`backfill.until`)."""
+    withhold: bool = False
+    """Whether records of history are left out."""
+    broker_times: bool = False
+    """Brokers, not senders, stamp the records of source topics."""
 
 
 class Checkpoint(msgspec.Struct):
@@ -141,7 +97,7 @@ class KeyedPartition:
         """Events by (source topic, outcome) since the last `checkpoint`."""
         self.position = 0
         self.pending = 0
-        """Records and timers taken since the last checkpoint."""
+        """Events applied, timers fired and dead letters since the last checkpoint."""
         self.restored_below = 0
         self.rereading = False
         """Between O and P after a restart."""
@@ -157,11 +113,19 @@ class KeyedPartition:
         self.fired: list[tuple[int, int]] = []
         """(microseconds the clock was past the earliest due, timers fired), likewise."""
         self.population: dict[str, dict[str, int]] = {}
+        self.settled = Settled([], changes=False)
+        """Which versions of journeys are used here, and what has to happen before anything else."""
+        self.began = 0
+        self.first = NEVER
+        """Time of the earliest event ever taken in."""
+        self.oldest = 0
+        """O as of the last checkpoint: it stands until what waited there waits again."""
         self.oldest_arrival = NEVER
         """Broker time of the oldest source record applied since the last checkpoint."""
         self._decode = decoder.decode
         self._options = options
-        self._received: dict[bytes, int] = {}
+        self._received = Received(self.clock.sources, broker_times=options.broker_times)
+        self._read = {hop.unpack_source(source)[0] for source in self.clock.sources}
         self._topics: dict[bytes, str] = {}
         self._dead: list[DeadLetter] = []
         self._applied: list[tuple[Event, Record]] = []
@@ -172,10 +136,17 @@ class KeyedPartition:
         Args:
             meta: the last meta record, None for a partition that never made a checkpoint.
             start: the first offset there is.
+
+        Raises:
+            VersionError: a definition has changed without its version.
         """
+        versions = self._options.versions
         if meta is None:
-            self.position = start
+            self.position = self.began = start
+            self.settled = settle((), versions, start)
             return start
+        self.settled = settle(meta.journeys, versions, meta.position)
+        self.began, self.first, self.oldest = meta.began, meta.first, meta.oldest
         self.position = self.restored_below = meta.position
         self.released = meta.released
         self.clock.reached = meta.clock
@@ -184,22 +155,26 @@ class KeyedPartition:
             if source in self.clock.sources:
                 self.clock.progress(source, highest, idle, wall)
         self.rereading = max(meta.oldest, start) < meta.position
-        self._received = dict(meta.received)
+        self._received.restore(meta.received, meta.received_at)
         self.population = meta.population
         return meta.oldest
+
+    def expect(self, sources: Iterable[bytes]) -> None:
+        """Wait for these source partitions, too: their topic has grown by them."""
+        for source in sources:
+            self.clock.expect(source)
 
     def take(self, records: Iterable[Record], now: int) -> None:
         """Take in records of the keyed topic, in offset order."""
         clock = self.clock.clock(now)
         for record in records:
-            header = _head(record)
+            header = head_of(record)
             if header[:2] == hop.MARKER_BYTES:
                 if record.offset >= self.restored_below:
-                    self._mark(record.value or b"")
+                    self._mark(record.value or b"", record.timestamp * 1000 + 999)
                     clock = self.clock.clock(now)
             else:
                 self._receive(record, header, clock)
-            self.pending += 1
             if record.offset + 1 >= self.position:
                 self.position = record.offset + 1
                 self.rereading = False
@@ -213,6 +188,7 @@ class KeyedPartition:
         until = settled(options.mode, self.clock, now, options.allowed_lateness, options.until)
         if options.mode == "wall":
             decided = now
+            self._tell_horizon()
             # When caught up, what arrives is applied at once: nobody waits for a clock seconds behind.
             caught_up = self.clock.caught_up(now, options.catch_up)
             gate = options.until if caught_up else until
@@ -235,6 +211,12 @@ class KeyedPartition:
                 self.fired.append((behind, fired))
         return bool(self.engine.next_due <= until)
 
+    def _tell_horizon(self) -> None:
+        """Tell the engine how far back events on time may still come, those that wait included."""
+        lateness = self._options.allowed_lateness
+        if lateness:
+            self.engine.horizon = min(self.clock.reached - lateness, self.buffer.earliest) - 1
+
     @property
     def finished(self) -> bool:
         """Everything up to `until` is done (only with `clock: event` and `until`)."""
@@ -253,12 +235,14 @@ class KeyedPartition:
         drained = self.engine.drain()
         self.engine_counts.update(drained.counts)
         self.unknown.update(drained.unknown)
-        self._count_population(drained.records)
+        self._count_population(drained.population)
         if drained.rejected:
             records = {id(event): record for event, record in self._applied}
             for event, detail in drained.rejected:
                 self._kill(records[id(event)], "processing_error", detail)
         oldest = min((record.offset for record in self.buffer.tags()), default=self.position)
+        if self.rereading:
+            oldest = self.oldest
         options = self._options
         meta = Meta(
             META_FORMAT,
@@ -267,12 +251,18 @@ class KeyedPartition:
             self.released,
             self.clock.reached,
             {source: (p.highest, p.idle, p.wall) for source, p in self.clock.sources.items()},
-            self._received,
+            self._received.highest,
             options.application,
-            list(options.journeys),
+            self.settled.known,
             self.population,
+            self._received.times,
+            self.began,
+            self.first,
         )
-        result = Checkpoint([*drained.records, *self._dead], drained.changes, _encode_meta(meta), oldest)
+        published = drained.records
+        if options.fence != BEGINNING:
+            published = told_apart(published, options.fence, withhold=options.withhold)
+        result = Checkpoint([*published, *self._dead], drained.changes, write_meta(meta), oldest)
         self._dead = []
         self._applied = []
         self.pending = 0
@@ -280,22 +270,25 @@ class KeyedPartition:
         self.oldest_arrival = NEVER
         return result
 
-    def _count_population(self, records: list[Published]) -> None:
-        for record in records:
-            if isinstance(record, Transition) and record.trigger != "correction":
-                stages = self.population.setdefault(record.journey, {})
-                stages[record.to] = stages.get(record.to, 0) + 1
-                if record.from_ is not None:
-                    stages[record.from_] = stages.get(record.from_, 0) - 1
-            elif isinstance(record, StageNow) and record.left is not None:
-                stages = self.population.setdefault(record.journey, {})
-                stages[record.left] = stages.get(record.left, 0) - 1
+    def _count_population(self, growth: Mapping[tuple[str, str], int]) -> None:
+        for (journey, stage), more in growth.items():
+            stages = self.population.setdefault(journey, {})
+            stages[stage] = stages.get(stage, 0) + more
 
-    def _mark(self, value: bytes) -> None:
+    def _mark(self, value: bytes, arrived: int) -> None:
         for progress in hop.unpack_marker(value):
-            if progress.source in self.clock.sources:
+            if self._is_read(progress.source):
                 highest = BEGINNING if progress.highest is None else progress.highest
-                self.clock.progress(progress.source, highest, progress.idle, progress.wall)
+                # Whatever the clock of its machine says, intake knew nothing of a time after the marker came.
+                self.clock.progress(progress.source, highest, progress.idle, min(progress.wall, arrived))
+
+    def _is_read(self, source: bytes) -> bool:
+        """Tell whether a source partition is read; one that its topic has grown by holds the clock."""
+        if source not in self.clock.sources:
+            if hop.unpack_source(source)[0] not in self._read:
+                return False
+            self.clock.expect(source)
+        return True
 
     def _receive(self, record: Record, header: bytes, clock: int) -> None:
         again = record.offset < self.restored_below
@@ -306,17 +299,15 @@ class KeyedPartition:
                 self._foreign(record, str(error))
             return
         topic = self._topics.get(source) or self._topics.setdefault(source, hop.unpack_source(source)[0])
-        if not again:
-            if sub_offset <= self._received.get(source, -1):
-                self.counts[topic, "repeated"] += 1
-                return
-            self._received[source] = sub_offset
+        if not again and not self._received.is_new(source, sub_offset, broker_at):
+            self.counts[topic, "repeated"] += 1
+            return
         if kind == hop.DEAD:
             if not again:
                 reason, detail = hop.unpack_dead(record.headers[1][1])
                 self._kill(record, cast(Reason, reason), detail)
             return
-        event = self._decode(record.value, broker_at)
+        event = event_of(record, broker_at, self._decode)
         if again:
             # Below P only what still waited at the checkpoint is news; the rest is in the state already.
             if type(event) is Event and event.at > self.released:
@@ -337,60 +328,56 @@ class KeyedPartition:
             behind = (clock - event.at) // SECOND
             self._kill(record, "too_late", f"occurred_at is {behind} s behind the clock: beyond the window")
             return
-        event.late = lateness == "late"
+        event.late |= lateness == "late"
+        self.first = min(self.first, event.at)
         self.buffer.push(event, record)
         self.counts[topic, lateness] += 1
 
     def _release(self, gate: int, decided: int) -> None:
         apply, applied = self.engine.apply, self._applied.append
         event_clock = self._options.mode == "event"
-        release = self.buffer.release
+        release, before = self.buffer.release, len(self._applied)
         # None at or below W may stay behind, whatever the limit: a restart would take it for done.
         for event, record in chain(release(self.released), islice(release(gate), RELEASE_LIMIT)):
             apply(event, max(event.at, decided) if event_clock else decided, late=event.late)
             applied((event, record))
+        self.pending += len(self._applied) - before
         self.dirty = self.effects = True
 
     def _kill(self, record: Record, reason: Reason, detail: str) -> None:
-        kind, sub_offset, broker_at, source = hop.unpack(_head(record))
+        kind, sub_offset, broker_at, source = hop.unpack(head_of(record))
         topic, partition = hop.unpack_source(source)
-        own = 2 if kind == hop.DEAD else 1
-        self._dead.append(
-            DeadLetter(
-                reason,
-                detail,
-                topic,
-                partition,
-                sub_offset // 2,
-                broker_at,
-                record.key,
-                record.value,
-                tuple(record.headers[own:]),
-            )
-        )
-        self.counts[topic, "dead"] += 1
-        self.effects = True
+        origin = (topic, partition, sub_offset // 2, broker_at)
+        came_with = tuple(record.headers[2 if kind == hop.DEAD else 1 :])
+        derived = bool(sub_offset & 1)
+        self._bury(DeadLetter(reason, detail, *origin, record.key, record.value, came_with, derived))
 
     def _foreign(self, record: Record, detail: str) -> None:
         """A record that no intake of ours wrote: kept as a dead letter of the keyed topic itself."""
-        self._dead.append(
-            DeadLetter(
-                "processing_error",
-                detail,
-                record.topic,
-                record.partition,
-                record.offset,
-                record.timestamp * 1000,
-                record.key,
-                record.value,
-                tuple(record.headers),
-            )
+        origin = (record.topic, record.partition, record.offset, record.timestamp * 1000)
+        self._bury(
+            DeadLetter("processing_error", detail, *origin, record.key, record.value, tuple(record.headers))
         )
-        self.counts[record.topic, "dead"] += 1
+
+    def _bury(self, letter: DeadLetter) -> None:
+        self._dead.append(letter)
+        self.counts[letter.topic, "dead"] += 1
+        self.pending += 1
         self.effects = True
 
 
-def _head(record: Record) -> bytes:
+def event_of(
+    record: Record, broker_at: int, decode: Callable[[bytes | None, int], Event | Rejection | Filtered]
+) -> Event | Rejection | Filtered:
+    """Decode the event of a hop record, at the time that a letter sent back asks for."""
+    event = decode(record.value, broker_at)
+    if record.headers[-1][0] == AS_OF and type(event) is Event:
+        return as_of_then(event, record.headers, broker_at)
+    return event
+
+
+def head_of(record: Record) -> bytes:
+    """Give the packed header of the hop, empty where there is none."""
     headers = record.headers
     if headers and headers[0][0] == hop.HEADER:
         return headers[0][1]

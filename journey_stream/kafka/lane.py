@@ -22,12 +22,16 @@ from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
 from journey_stream.encode import Encoder
-from journey_stream.errors import StateError
+from journey_stream.errors import BrokerError, StateError, told
+from journey_stream.kafka.change import Past, Rebuild, change_versions, rebuilt
 from journey_stream.kafka.changelog import META_KEY, read_changelog
 from journey_stream.kafka.checkpoint import Writer
 from journey_stream.kafka.inbox import Inbox, Position
-from journey_stream.kafka.keyed import KeyedPartition, read_meta
+from journey_stream.kafka.intake import PAUSED
+from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.metrics import Metrics
+from journey_stream.kafka.pace import Limits, Pace
+from journey_stream.kafka.starting import start_offset
 from journey_stream.values import NEVER, SECOND
 
 log = logging.getLogger(__name__)
@@ -44,7 +48,7 @@ CLOSE_SECONDS: Final = 5.0
 FENCED_SECONDS: Final = 5.0
 """Wait after being fenced: a worker that lost its partitions hears of it from the group meanwhile."""
 
-State = Literal["restoring", "waiting", "working", "parked", "failed", "stopped"]
+State = Literal["restoring", "waiting", "working", "paused", "parked", "failed", "stopped"]
 
 
 class LaneOptions(msgspec.Struct, frozen=True):
@@ -57,10 +61,8 @@ class LaneOptions(msgspec.Struct, frozen=True):
     max_record_bytes: int
     public_compression: str
     internal_compression: str
-    interval: float
-    """Seconds between checkpoints."""
-    records: int
-    """Records after which a checkpoint is due whatever the time."""
+    limits: Limits
+    """How often checkpoints may come, and how large they may be."""
 
 
 class Worker(Protocol):
@@ -68,6 +70,9 @@ class Worker(Protocol):
 
     def make_partition(self, partition: int) -> KeyedPartition:
         """Make the empty logic of a keyed partition."""
+
+    def make_rebuild(self, logic: KeyedPartition) -> tuple[Rebuild, Past]:
+        """Make what runs the history of a partition through the present program."""
 
     async def seek(self, tp: TP, offset: int | None) -> Position | None:
         """Set the position of a partition; None when it is not ours now."""
@@ -112,9 +117,17 @@ class JourneyLane:
         self.inbox = Inbox(lambda: worker.hold(tp, "queue"), lambda: worker.release(tp, "queue"))
         self._next: int | None = None
         self._owned = asyncio.Event()
+        self._assignment = 0
+        """Counts them."""
         self._parked = asyncio.Event()
+        self._resumed = asyncio.Event()
+        """Not paused by an operator."""
+        self._resumed.set()
         self._committed_at = time.monotonic()
+        self._pace = Pace(options.limits)
         self._backoff = BACKOFF[0]
+        self._suspicious = False
+        """State turned out damaged when it was touched: the takeover looks for where it is."""
         self._task: asyncio.Task[None] | None = None
 
     # -- told by the worker ----------------------------------------------------------------------------------
@@ -122,8 +135,22 @@ class JourneyLane:
     def assigned(self) -> None:
         """The partition is ours: go on, or begin."""
         self._owned.set()
+        self._assignment += 1
         if self._task is None:
             self._task = asyncio.create_task(self._run(), name=f"journeys [{self.tp.partition}]")
+
+    @property
+    def paused(self) -> bool:
+        """An operator wants it to rest."""
+        return not self._resumed.is_set()
+
+    def pause(self, *, paused: bool) -> None:
+        """Rest after a checkpoint: nothing is taken in, no timer fires; or go on."""
+        if paused:
+            self._resumed.clear()
+            self.inbox.wake.set()
+        else:
+            self._resumed.set()
 
     async def park(self, seconds: float) -> None:
         """Commit what is done and wait for the next assignment; state stays."""
@@ -164,8 +191,9 @@ class JourneyLane:
                 self._metrics.fenced.inc()
                 await self._stop_short("fenced", FENCED_SECONDS)
             except Exception as error:
+                self._suspicious = isinstance(error, StateError)
                 self._worker.failed("journeys", str(self), error)
-                await self._stop_short(f"{type(error).__name__}: {error}", self._backoff)
+                await self._stop_short(told(error), self._backoff)
                 self._backoff = min(self._backoff * 2, BACKOFF[1])
 
     async def _stop_short(self, why: str, pause: float) -> None:
@@ -209,47 +237,54 @@ class JourneyLane:
             restored += 1
             load(key.decode(), state)
 
+        def look(key: bytes) -> None:
+            logic.engine.customer(key.decode())
+
+        def reached(at: int, end: int) -> None:
+            writer.changelog_end = end
+            remaining.set(end - at)
+
         value = await read_changelog(
-            options.client, options.changelog, partition, keep, lambda at, end: remaining.set(end - at)
+            options.client,
+            options.changelog,
+            partition,
+            keep,
+            reached,
+            look if self._suspicious else None,
         )
-        self._next = await self._start_offset(logic, value)
+        self._next = await start_offset(self._worker, self.tp, options.changelog, logic, value)
+        if logic.settled.changes:
+            await change_versions(
+                logic,
+                str(self),
+                self._worker.now(),
+                lambda: rebuilt(options.client, self.tp, logic, *self._worker.make_rebuild(logic)),
+                lambda: self._checkpoint(logic),
+            )
         self.logic = logic
         seconds = time.monotonic() - began
         self._metrics.restore_seconds.observe(seconds)
         log.info("%s: taken over in %.2f s (%d changelog records)", self, seconds, restored)
 
-    async def _start_offset(self, logic: KeyedPartition, value: bytes | None) -> int:
-        """Find where to read from, and refuse what cannot be right."""
-        first, end = await self._worker.bounds(self.tp)
-        where = f"{self.tp.topic}[{self.tp.partition}]"
-        if value is None:
-            committed = await self._worker.committed(self.tp)
-            if committed:
-                msg = (
-                    f"{where}: the group has committed offset {committed}, but the changelog "
-                    f"{self._options.changelog} holds no checkpoint: its state is lost. Restore that topic, "
-                    "or begin anew with `journey-stream reset`"
-                )
-                raise StateError(msg)
-            return logic.restore(None, first)
-        meta = read_meta(value)
-        if meta.position > end:
-            msg = (
-                f"{where}: the last checkpoint stands at offset {meta.position}, but the topic "
-                f"ends at {end}: it was made anew under its state. Begin anew with `journey-stream reset`"
-            )
-            raise StateError(msg)
-        return logic.restore(meta, first)
-
     async def _go_on(self) -> None:
-        """Wait until the partition is ours, and read from where we stand."""
+        """Wait until the partition is ours and not paused, and read from where we stand."""
         while True:
             if not self._owned.is_set():
                 self.state = "parked"
                 self._parked.set()
                 await self._owned.wait()
+            if self.paused:
+                self.state = "paused"
+                self._parked.set()
+                self.inbox.close()
+                self._worker.hold(self.tp, PAUSED)
+                await self._resumed.wait()
+                self._worker.release(self.tp, PAUSED)
+                continue
+            assignment = self._assignment
             position = await self._worker.seek(self.tp, self._next)
-            if position is not None and self._owned.is_set():
+            # A position that was set before a rebalance is not one any more.
+            if position is not None and self._owned.is_set() and assignment == self._assignment:
                 break
             self.state = "waiting"
             await asyncio.sleep(0.1)
@@ -260,13 +295,14 @@ class JourneyLane:
     async def _work(self) -> None:
         logic = self.logic
         assert logic is not None
-        now_of, options = self._worker.now, self._options
+        now_of = self._worker.now
         batch_seconds = self._metrics.batch_seconds.labels("journeys")
         records: list[Any] = []
         start = 0
         more = False
         while True:
-            if not self._owned.is_set():
+            if self.paused or not self._owned.is_set() or self.inbox.is_closed:
+                # Closed but ours: a whole rebalance went by while a checkpoint was under way.
                 if logic.dirty:
                     await self._checkpoint(logic)
                 return
@@ -288,7 +324,8 @@ class JourneyLane:
             more = logic.advance(now)
             batch_seconds.observe(time.perf_counter() - began)
             waited = time.monotonic() - self._committed_at
-            if (logic.effects and (waited >= options.interval or logic.pending >= options.records)) or (
+            behind = more or start < len(records) or self.inbox.queued > 0
+            if (logic.effects and self._pace.is_due(waited, logic.pending, behind=behind)) or (
                 logic.dirty and waited >= LAZY_SECONDS
             ):
                 await self._checkpoint(logic)
@@ -302,7 +339,8 @@ class JourneyLane:
         """Wait for records, the next tick, or the moment a checkpoint is due."""
         seconds = TICK_SECONDS
         if logic.effects:
-            seconds = min(seconds, self._options.interval - (time.monotonic() - self._committed_at))
+            wait = self._pace.wait(behind=False)
+            seconds = min(seconds, wait - (time.monotonic() - self._committed_at))
         if seconds <= 0:
             return
         inbox = self.inbox
@@ -314,7 +352,7 @@ class JourneyLane:
 
     async def _checkpoint(self, logic: KeyedPartition) -> None:
         began = time.monotonic()
-        arrived = logic.oldest_arrival
+        arrived, pending = logic.oldest_arrival, logic.pending
         checkpoint = logic.checkpoint()
         encode = self._encoder.encode_all
         outs = [out for record in checkpoint.records for out in encode(record)]
@@ -322,6 +360,7 @@ class JourneyLane:
             (key.encode(), state) for key, state in checkpoint.changes
         ]
         changes.append((META_KEY, checkpoint.meta))
+        size = sum(len(out.value or b"") for out in outs) + sum(len(state or b"") for _, state in changes)
         writer = self._writer
         assert writer is not None
         offsets = {(self.tp.topic, self.tp.partition): checkpoint.oldest}
@@ -329,10 +368,15 @@ class JourneyLane:
             await asyncio.wait_for(
                 writer.commit(outs, self._options.changelog, changes, offsets), COMMIT_SECONDS
             )
+        except TimeoutError:
+            self._metrics.checkpoints.labels("failed").inc()
+            msg = f"a transaction was not committed within {COMMIT_SECONDS:.0f} s: {writer.waited_for}"
+            raise BrokerError(msg) from None
         except BaseException:
             self._metrics.checkpoints.labels("failed").inc()
             raise
         self._committed_at = time.monotonic()
+        self._pace = self._pace.after(self._committed_at - began, pending, size)
         self._metrics.checkpoint_seconds.observe(self._committed_at - began)
         self._metrics.checkpoints.labels("committed").inc()
         self._metrics.published(checkpoint.records)

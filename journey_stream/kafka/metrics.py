@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter as Tally
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -43,6 +43,12 @@ class Metrics:
             **made,
         )
         self.signals = Counter("signals", "Signals published.", ("journey", "signal", "status"), **made)
+        self.corrections = Counter(
+            "corrections",
+            "Records that took back one published before (counted among transitions and signals, too).",
+            ("journey", "record"),
+            **made,
+        )
         self.population = Gauge(
             "stage_population",
             "Customers per stage, in the partitions of this worker.",
@@ -119,8 +125,26 @@ class Metrics:
             "lane_failures", "Lanes that stopped and started over from their checkpoint.", ("lane",), **made
         )
         self.fenced = Counter("fenced", "Lanes stopped because another worker took over.", **made)
+        self.deleted_unread = Counter(
+            "deleted_unread_records",
+            "Records (offsets) that retention deleted before they were read.",
+            ("topic",),
+            **made,
+        )
+        self.topic_problems = Gauge(
+            "topic_problems",
+            "1 while a topic of the deployment is gone (missing) or has another number of partitions.",
+            ("topic", "problem"),
+            **made,
+        )
         self.held_sources = Gauge(
             "held_source_partitions", "Source partitions that wait because they run ahead.", **made
+        )
+        self.paused = Gauge(
+            "paused",
+            "1 for a partition of this worker that an operator has paused.",
+            ("topic", "partition"),
+            **made,
         )
         self.rebalances = Counter("rebalances", "Assignments received.", **made)
         self.rebalance_seconds = Histogram(
@@ -142,7 +166,10 @@ class Metrics:
         """Count what a committed checkpoint published."""
         moves: Tally[tuple[str, str, str, str]] = Tally()
         calls: Tally[tuple[str, str, str]] = Tally()
+        back: Tally[tuple[str, str]] = Tally()
         for record in records:
+            if isinstance(record, Transition | Signal) and record.corrects is not None:
+                back[record.journey, "transition" if isinstance(record, Transition) else "signal"] += 1
             if isinstance(record, Transition):
                 moves[record.journey, record.from_ or NONE, record.to, record.trigger] += 1
             elif isinstance(record, Signal):
@@ -155,6 +182,9 @@ class Metrics:
             self.transitions.labels(journey, from_, to, trigger).inc(n)
         for (journey, signal, status), n in calls.items():
             self.signals.labels(journey, signal, status).inc(n)
+
+        for (journey, sort), n in back.items():
+            self.corrections.labels(journey, sort).inc(n)
 
     def count_engine(self, logic: KeyedPartition) -> None:
         """Add what the engine counted, and empty its tallies."""
@@ -186,6 +216,12 @@ class Metrics:
         self.population.clear()
         for (journey, stage), n in people.items():
             self.population.labels(journey, stage).set(n)
+
+    def show_paused(self, partitions: Iterable[tuple[str, int]]) -> None:
+        """Show what rests because an operator wants it."""
+        self.paused.clear()
+        for topic, partition in partitions:
+            self.paused.labels(topic, partition).set(1)
 
     def forget_partition(self, topic: str, partition: int) -> None:
         """Drop the gauges of a partition that has gone."""

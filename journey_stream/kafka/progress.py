@@ -13,8 +13,12 @@ import asyncio
 import contextlib
 import logging
 import time
-from typing import TYPE_CHECKING, Final
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, Final
 
+from aiokafka.errors import KafkaError
+
+from journey_stream.errors import BrokerError, told
 from journey_stream.kafka import hop
 from journey_stream.release import BEGINNING
 
@@ -22,14 +26,17 @@ if TYPE_CHECKING:
     from faust.types import TP
 
     from journey_stream.kafka.checkpoint import Row
+    from journey_stream.kafka.ends import Ends
     from journey_stream.kafka.intake import IntakeLane
-    from journey_stream.kafka.transport import Ends
     from journey_stream.kafka.worker import JourneyWorker
 
 log = logging.getLogger(__name__)
 
 PATIENCE: Final = 5.0
 """Seconds after which brokers that say nothing are reported."""
+PAUSE: Final = 0.5
+AWAY: Final = (KafkaError, BrokerError, OSError, TimeoutError)
+"""How brokers that are not there show."""
 GAP: Final = 0.05
 """Markers after batches come no closer than this, in seconds."""
 
@@ -40,43 +47,65 @@ class Progress:
     def __init__(self, worker: JourneyWorker) -> None:
         self._worker = worker
         self._moved = asyncio.Event()
+        self._silent = False
+        """Whether it has been said that the brokers do not answer."""
 
     def moved(self) -> None:
         """A batch was handed on: a marker is due."""
         self._moved.set()
 
     async def run(self) -> None:
-        """Tell and hold, for ever; brokers that do not answer are reported once."""
-        worker, silent = self._worker, False
+        """Tell and hold, for ever; brokers that do not answer are reported once.
+
+        Only absent brokers are survived: markers that stay away for any other reason hold the clock of every
+        partition, which nobody would see; so the process ends.
+        """
+        worker = self._worker
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._moved.wait(), worker.options.marker_seconds)
+                async with asyncio.timeout(worker.options.marker_seconds):
+                    await self._moved.wait()
                 await asyncio.sleep(GAP)
             self._moved.clear()
             broken = worker.consumer.thread.broken()
             if broken is not None:
-                log.critical("the Kafka client has broken down, the process ends: %r", broken)
-                await worker.consumer.crash(broken)
+                await self._give_up("the Kafka client has broken down", broken)
                 return
             try:
-                telling = asyncio.create_task(self._tell())
-                if not (await asyncio.wait([telling], timeout=PATIENCE))[0] and not silent:
-                    log.warning("the brokers do not answer, trying on")
-                    silent = True
-                await telling
+                await self._patiently(self._tell())
                 self._hold()
-            except Exception as error:
+            except AWAY as error:
                 self._know_no_ends()
-                if not silent:
-                    log.warning("the brokers do not answer, trying on: %s: %s", type(error).__name__, error)
-                silent = True
-                await asyncio.sleep(0.5)
+                self._report(f"the brokers do not answer, trying on: {told(error)}")
+                await asyncio.sleep(PAUSE)
+            except Exception as error:
+                await self._give_up("progress cannot be told", error)
+                return
             else:
-                if silent:
+                if self._silent:
                     self._know_no_ends()
                     log.info("the brokers answer again")
-                silent = False
+                self._silent = False
             worker.look_whether_finished()
+
+    async def _patiently(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for it to end; say when that takes long."""
+        doing = asyncio.create_task(work)
+        try:
+            if not (await asyncio.wait([doing], timeout=PATIENCE))[0]:
+                self._report("the brokers do not answer, trying on")
+            await doing
+        finally:
+            doing.cancel()
+
+    def _report(self, what: str) -> None:
+        if not self._silent:
+            log.warning("%s", what)
+        self._silent = True
+
+    async def _give_up(self, what: str, why: BaseException) -> None:
+        log.critical("%s, the process ends: %s", what, told(why), exc_info=why)
+        await self._worker.consumer.crash(why)
 
     def _know_no_ends(self) -> None:
         """Nobody can send while the brokers are away: that a source was at its end meanwhile says nothing."""
@@ -118,7 +147,8 @@ class Progress:
     def _hold(self) -> None:
         """While too much waits for the clock, source partitions ahead of the slowest clock wait too."""
         worker = self._worker
-        logics = [lane.logic for lane in worker.lanes.values() if lane.logic is not None]
+        lanes = worker.lanes.values()
+        logics = [lane.logic for lane in lanes if lane.logic is not None and not lane.paused]
         buffered = sum(len(logic.buffer) for logic in logics)
         slowest = min((logic.clock.reached for logic in logics), default=BEGINNING)
         full = buffered > worker.options.max_buffered

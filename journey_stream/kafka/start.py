@@ -9,8 +9,10 @@ from __future__ import annotations
 from journey_stream.deployment import Deployment, assemble, extra_topics
 from journey_stream.encode import Encoder
 from journey_stream.engine.partition import Partition
+from journey_stream.engine.program import side_by_side
 from journey_stream.kafka.app import Parts, run_parts
-from journey_stream.kafka.keyed import JourneyVersion
+from journey_stream.kafka.meta import JourneyVersion
+from journey_stream.kafka.versions import Versions
 from journey_stream.settings import Settings
 
 
@@ -21,7 +23,14 @@ def parts_of(deployment: Deployment) -> Parts:
         make_engine=lambda: Partition(deployment.program),
         decoder=deployment.decoder,
         encoder=Encoder(deployment.topics, transitions_by=by.transitions, signals_by=by.signals),
-        versions=tuple(JourneyVersion(each.id, each.version, each.text_sha) for each in deployment.journeys),
+        versions=Versions(
+            tuple(
+                JourneyVersion(each.id, each.version, each.content_sha)
+                for each in side_by_side(deployment.journeys, deployment.changes)
+            ),
+            {change.name: change.policy for change in deployment.changes},
+            tuple(dict.fromkeys(file for each in deployment.settings.versions for file in each.history)),
+        ),
         extra_topics=tuple(extra_topics(deployment.settings)),
     )
 

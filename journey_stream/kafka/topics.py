@@ -18,7 +18,15 @@ from typing import Any, Literal
 import msgspec
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import (
+    KafkaConnectionError,
+    KafkaError,
+    KafkaTimeoutError,
+    NodeNotReadyError,
+    RequestTimedOutError,
+    TopicAlreadyExistsError,
+    for_code,
+)
 
 from journey_stream.errors import BrokerError, TopicError
 from journey_stream.kafka.security import client_options
@@ -28,7 +36,8 @@ from journey_stream.values import NEVER, SECOND
 HEADROOM = 64 * 1024
 """Bytes a record may grow on our way: headers of the hop and of a dead letter, batch overhead."""
 
-Role = Literal["source", "events", "out", "stages", "changelog"]
+Role = Literal["source", "events", "out", "stages", "notes", "changelog"]
+"""`notes` are kept for ever, by key: what has been sent back, what is paused."""
 
 
 class TopicPlan(msgspec.Struct, frozen=True):
@@ -52,6 +61,8 @@ class Ensured(msgspec.Struct, frozen=True):
 
     created: tuple[str, ...]
     present: tuple[str, ...]
+    broker_times: bool
+    """Brokers stamp the records of every source topic."""
 
 
 def plan(settings: Settings, extra: Iterable[str] = ()) -> tuple[TopicPlan, ...]:
@@ -74,6 +85,8 @@ def plan(settings: Settings, extra: Iterable[str] = ()) -> tuple[TopicPlan, ...]
         TopicPlan(names.signals, "out", settings.partitions, {**out, **signals}),
         TopicPlan(names.stages, "stages", settings.partitions, {**largest, **_COMPACTED}),
         TopicPlan(names.dead_letters, "out", settings.partitions, {**out, **_retention(keep.dead_letters)}),
+        TopicPlan(names.redriven, "notes", 1, {**_COMPACTED}),
+        TopicPlan(names.control, "notes", 1, {**_COMPACTED}),
         TopicPlan(names.changelog, "changelog", settings.partitions, {**largest, **_COMPACTED, **_QUICK}),
     ]
     for name in dict.fromkeys(extra):
@@ -82,6 +95,7 @@ def plan(settings: Settings, extra: Iterable[str] = ()) -> tuple[TopicPlan, ...]
     return tuple(plans)
 
 
+_AWAY = (KafkaConnectionError, NodeNotReadyError, RequestTimedOutError, KafkaTimeoutError)
 _COMPACTED = {"cleanup.policy": "compact"}
 _QUICK = {
     # The active segment is never compacted: small ones keep a restore close to one record a customer.
@@ -113,6 +127,8 @@ def misfits(wanted: TopicPlan, found: TopicState, source_bytes: int = 0) -> list
         problems.append(_policy(wanted.name, expected, policy, "or customers are forgotten"))
     elif wanted.role == "stages" and policy != {"compact"}:
         problems.append(_policy(wanted.name, expected, policy, "or stages of quiet customers are lost"))
+    elif wanted.role == "notes" and policy != {"compact"}:
+        problems.append(_policy(wanted.name, expected, policy, "or what was told once is forgotten"))
     elif wanted.role in {"source", "events", "out"} and "compact" in policy:
         problems.append(_policy(wanted.name, expected, policy, "or events of one key overwrite each other"))
     size = int(found.config.get("max.message.bytes", "1048588"))
@@ -147,17 +163,28 @@ async def ensure_topics(
     *,
     extra: Iterable[str] = (),
     create: bool = True,
+    only: Role | None = None,
 ) -> Ensured:
     """Create the topics that are missing and check those that exist; with `create=False` only check.
+
+    `only` leaves all topics but those of one role alone.
 
     Raises:
         TopicError: topics that would break a promise, all of them at once.
         BrokerError: the cluster cannot be reached or refuses.
     """
     if admin is None:
-        async with admin_client(settings) as own:
-            return await ensure_topics(settings, own, extra=extra, create=create)
-    plans = plan(settings, extra)
+        deadline = time.monotonic() + settings.startup_timeout / SECOND
+        while True:
+            try:
+                async with admin_client(settings) as own:
+                    return await ensure_topics(settings, own, extra=extra, create=create, only=only)
+            except BrokerError as error:
+                # They may also go away between two questions.
+                if not isinstance(error.__cause__, _AWAY) or time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(1.0)
+    plans = [each for each in plan(settings, extra) if only in (None, each.role)]
     try:
         found = await describe(admin, [each.name for each in plans])
         missing = [each for each in plans if each.name not in found]
@@ -179,10 +206,17 @@ async def ensure_topics(
     if problems:
         raise TopicError("\n".join(problems))
     created = tuple(each.name for each in missing)
-    return Ensured(created, tuple(each.name for each in plans if each.name not in created))
+    stamps = [
+        found[each.name].config.get("message.timestamp.type") for each in plans if each.role == "source"
+    ]
+    return Ensured(
+        created,
+        tuple(each.name for each in plans if each.name not in created),
+        all(stamp == "LogAppendTime" for stamp in stamps),
+    )
 
 
-async def describe(admin: AIOKafkaAdminClient, names: list[str]) -> dict[str, TopicState]:
+async def describe(admin: AIOKafkaAdminClient, names: Iterable[str]) -> dict[str, TopicState]:
     """Ask the cluster about topics; those that do not exist are left out."""
     known = set(await admin.list_topics())
     wanted = [name for name in names if name in known]

@@ -14,17 +14,26 @@ fails when the internals used here move.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import aiokafka
-import msgspec
-from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
-from aiokafka.errors import ConsumerStoppedError, IllegalStateError
+from aiokafka.errors import (
+    ConsumerStoppedError,
+    IllegalStateError,
+    KafkaConnectionError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
+)
 from faust.transport.drivers import aiokafka as driver
 from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
+from journey_stream.kafka.ends import Ends, very_ends
+from journey_stream.kafka.group import GroupOptions, Misplaced
 from journey_stream.kafka.inbox import Batch, Position
 
 POLL_SECONDS = 0.1
@@ -34,33 +43,6 @@ RUN_SECONDS = 60.0
 """How long a question to the brokers may take."""
 
 T = TypeVar("T")
-
-
-class Ends(msgspec.Struct, frozen=True):
-    """Where a partition stands."""
-
-    position: int | None
-    """Where we read on."""
-    end: int
-    """The brokers' end, asked just now."""
-    handed: int
-    """Where the next batch will start: what lies below has been handed out."""
-
-
-class GroupOptions(msgspec.Struct, frozen=True):
-    """How the worker's group consumer is made."""
-
-    client: Mapping[str, Any]
-    """Connection options: bootstrap servers, security."""
-    group: str
-    assignor: type[AbstractPartitionAssignor]
-    max_records: int
-    session_seconds: float = 10.0
-    heartbeat_seconds: float = 2.0
-    rebalance_seconds: float = 30.0
-    fetch_wait_ms: int = 100
-    fetch_bytes: int = 4 << 20
-    fetch_max_bytes: int = 50 << 20
 
 
 class Host(Protocol):
@@ -73,6 +55,9 @@ class Host(Protocol):
 
     async def partitions_revoked(self, revoked: set[TP]) -> None:
         """Commit what is done and park the lanes, bounded in time."""
+
+    def fetch_failed(self, error: BaseException) -> None:
+        """Records of a topic are refused."""
 
 
 class _NoReadOffsets(dict[TP, int | None]):
@@ -106,7 +91,9 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             group_id=options.group,
             partition_assignment_strategy=[options.assignor],
             enable_auto_commit=False,
-            auto_offset_reset="earliest",
+            # A position that the brokers do not have is the lane's affair: it means loss, or another topic.
+            auto_offset_reset="none",
+            metadata_max_age_ms=int(options.metadata_seconds * 1000),
             # Sources may be written in transactions: what was aborted never happened.
             isolation_level="read_committed",
             max_poll_records=options.max_records,
@@ -120,6 +107,19 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             **options.client,
         )
 
+    async def on_start(self) -> None:
+        """Connect; while the brokers are away, try again for as long as a start may take."""
+        deadline = time.monotonic() + cast(BatchTransport, self.transport).options.startup_seconds
+        while True:
+            try:
+                return await super().on_start()
+            except KafkaConnectionError:
+                with contextlib.suppress(Exception):
+                    await self._ensure_consumer().stop()
+                if self.should_stop or time.monotonic() > deadline:
+                    raise
+                await asyncio.sleep(1.0)
+
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine on the consumer's loop and wait for it here, though not for ever.
 
@@ -127,7 +127,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
             TimeoutError: brokers, or the client, gave no answer.
         """
         running = asyncio.run_coroutine_threadsafe(work(), self.thread_loop)
-        return await asyncio.wait_for(asyncio.wrap_future(running), RUN_SECONDS)
+        # Not `wait_for`: before Python 3.12 it forgets that it was cancelled when the answer comes at that
+        # very moment; Faust cancels its fetcher once, and would wait for it for ever.
+        async with asyncio.timeout(RUN_SECONDS):
+            return await asyncio.wrap_future(running)
 
     def broken(self) -> BaseException | None:
         """Tell why the client can no longer learn about the cluster; None as long as it can."""
@@ -146,10 +149,15 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         if not wanted:
             await asyncio.sleep(timeout)
             return []
-        with fetcher._subscriptions.fetch_context():
-            fetched = await fetcher.fetched_records(
-                wanted, timeout=timeout, max_records=consumer._max_poll_records
-            )
+        try:
+            with fetcher._subscriptions.fetch_context():
+                fetched = await fetcher.fetched_records(
+                    wanted, timeout=timeout, max_records=consumer._max_poll_records
+                )
+        except NoOffsetForPartitionError:
+            return []  # its lane has not yet set a position
+        except OffsetOutOfRangeError as error:
+            return [(TP(*tp), self._nothing_there(tp)) for tp in error.args[0]]
         # No await from here to the return: records, positions and epochs belong together.
         epochs = self.epochs
         batches = []
@@ -160,35 +168,44 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 self.handed[tp] = records[-1].offset + 1
         return batches
 
+    def _nothing_there(self, tp: Any) -> Batch:
+        """Stop asking for records that the brokers do not have, and make the lane set its position anew."""
+        self._ensure_consumer().pause(tp)
+        return Batch([], self.epochs.get(tp, 0), -1)
+
     async def seek_to(
         self, wanted: Mapping[TP, int | None]
-    ) -> tuple[dict[TP, Position], dict[TP, tuple[int, int]]]:
+    ) -> tuple[dict[TP, Position], dict[TP, Misplaced]]:
         """Set positions (None = the beginning).
 
-        Gives the positions of the partitions still assigned, and for positions that the broker no longer has
-        the (wanted, first) offsets: those start at the first.
+        Gives the positions of the partitions still assigned, and what was found for offsets that the brokers
+        do not have: below the first, reading starts at the first; beyond the end, no position is set.
         """
         consumer = self._ensure_consumer()
-        mine = {driver.ensure_aiokafka_TP(tp) for tp in wanted} & consumer.assignment()
-        first = await consumer.beginning_offsets(list(mine)) if mine else {}
+        mine = list({driver.ensure_aiokafka_TP(tp) for tp in wanted} & consumer.assignment())
+        first = await consumer.beginning_offsets(mine) if mine else {}
+        end = await very_ends(consumer, mine) if mine else {}
         positions: dict[TP, Position] = {}
-        lost: dict[TP, tuple[int, int]] = {}
+        misplaced: dict[TP, Misplaced] = {}
         for tp, offset in wanted.items():
             aiokafka_tp = driver.ensure_aiokafka_TP(tp)
             if aiokafka_tp not in first:
                 continue
-            start = first[aiokafka_tp]
-            if offset is not None and offset < start:
-                lost[tp] = (offset, start)
-            start = max(start, offset or 0)
+            start = first[aiokafka_tp] if offset is None else offset
+            if not first[aiokafka_tp] <= start <= end[aiokafka_tp]:
+                found = misplaced[tp] = Misplaced(start, first[aiokafka_tp], end[aiokafka_tp])
+                if found.beyond:
+                    continue
+                start = found.first
             try:
                 consumer.seek(aiokafka_tp, start)
+                consumer.resume(aiokafka_tp)
             except IllegalStateError:
                 continue  # taken away meanwhile; the next assignment sets it again
             epoch = self.epochs[tp] = self.epochs.get(tp, 0) + 1
             self.handed[tp] = start
             positions[tp] = Position(epoch, start)
-        return positions, lost
+        return positions, misplaced
 
     async def committed_offsets(self, tps: Iterable[TP]) -> dict[TP, int | None]:
         """Read what the group has committed."""
@@ -213,7 +230,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         """Ask the brokers where partitions end, and say where we are."""
         consumer = self._ensure_consumer()
         wanted = [driver.ensure_aiokafka_TP(tp) for tp in tps]
-        ends = await consumer.end_offsets(wanted)
+        ends = await very_ends(consumer, wanted)
         state = consumer._subscription.subscription
         found = {}
         for tp in wanted:
@@ -262,7 +279,12 @@ class BatchConsumer(driver.Consumer):
         if self.should_stop:
             return
         active = set(self._get_active_partitions())
-        batches = await self._thread.run(lambda: self._thread.fetch_batches(active, POLL_SECONDS))
+        try:
+            batches = await self._thread.run(lambda: self._thread.fetch_batches(active, POLL_SECONDS))
+        except TopicAuthorizationFailedError as error:
+            self.host.fetch_failed(error)
+            await asyncio.sleep(POLL_SECONDS)
+            return
         for tp, batch in batches:
             if not self.flow_active:
                 # Batches from before a rebalance are told by their epoch; newer ones must not get lost here.
@@ -272,13 +294,13 @@ class BatchConsumer(driver.Consumer):
             yield tp, self._batch_message(tp, batch)
 
     def _batch_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
-        last = batch.records[-1]
+        last = batch.records[-1] if batch.records else None
         return ConsumerMessage(
             tp.topic,
             tp.partition,
-            last.offset,
-            last.timestamp / 1000,
-            last.timestamp_type,
+            max(batch.start, 0) if last is None else last.offset,
+            0.0 if last is None else last.timestamp / 1000,
+            0 if last is None else last.timestamp_type,
             None,
             None,
             cast(Any, batch),

@@ -1,7 +1,8 @@
 """The worker's own pages, served by Faust: /metrics, /health, /ready.
 
 Enters: the worker. Leaves: text. /health is 503 while a lane has failed for long; /ready is 200 once every
-partition of this worker is restored and at work. Neither page names a customer.
+partition of this worker is restored and at work; both name what an operator has paused. Neither page names
+a customer.
 """
 
 from __future__ import annotations
@@ -25,12 +26,22 @@ def add_pages(app: faust.App, worker: JourneyWorker) -> None:
 
     @app.page("/health")
     async def health(self: Any, request: Any) -> Any:
-        problems = worker.problems()
-        body = {"status": "failing" if problems else "ok", "problems": problems}
+        problems, paused = worker.problems(), _names(worker)
+        body = {"status": "failing" if problems else "ok", "problems": problems, "paused": paused}
         return self.json(body, status=503 if problems else 200)
 
     @app.page("/ready")
     async def ready(self: Any, request: Any) -> Any:
         lanes = {str(tp.partition): lane.state for tp, lane in sorted(worker.lanes.items())}
-        body = {"ready": worker.ready, "finished": worker.finished.is_set(), "partitions": lanes}
+        body = {
+            "ready": worker.ready,
+            "finished": worker.finished.is_set(),
+            "partitions": lanes,
+            "paused": _names(worker),
+        }
         return self.json(body, status=200 if worker.ready else 503)
+
+
+def _names(worker: JourneyWorker) -> list[str]:
+    """Name what an operator has paused."""
+    return [f"{topic}/{partition}" for topic, partition in worker.paused]

@@ -12,23 +12,29 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 import msgspec
 from faust.types import TP
 
 from journey_stream.encode import Encoder
+from journey_stream.errors import BrokerError
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka import hop
+from journey_stream.kafka.change import Past, Rebuild
 from journey_stream.kafka.checkpoint import Row, Sender
+from journey_stream.kafka.control import Control
+from journey_stream.kafka.group import Misplaced
 from journey_stream.kafka.inbox import Batch, Position
 from journey_stream.kafka.intake import Intake, IntakeLane
 from journey_stream.kafka.keyed import KeyedPartition, Options
 from journey_stream.kafka.lane import JourneyLane, LaneOptions
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.progress import Progress
+from journey_stream.kafka.reports import Reports
 from journey_stream.kafka.transport import BatchConsumer
+from journey_stream.kafka.watch import TopicWatch, Watched, elsewhere, tell_lost
 
 log = logging.getLogger(__name__)
 
@@ -45,8 +51,9 @@ class WorkerOptions(msgspec.Struct, frozen=True):
     """What the worker needs of the deployment."""
 
     client: Mapping[str, Any]
-    sources: tuple[str, ...]
+    watched: Watched
     events: str
+    control: str
     partitions: int
     keyed: Options
     lane: LaneOptions
@@ -75,20 +82,25 @@ class JourneyWorker:
         self.intakes: dict[TP, IntakeLane] = {}
         self.stopping = False
         self.assigned_once = False
+        self.paused: list[tuple[str, int]] = []
+        """What of ours rests because an operator wants it."""
         self.finished = asyncio.Event()
         """Everything up to `until` is done in every lane of ours."""
         self._make_engine = make_engine
         self._decoder = decoder
         self._encoder = encoder
         self._partitioner = hop.Partitioner(options.partitions)
-        self._sources: tuple[bytes, ...] = ()
+        self._sources: dict[bytes, None] = {}
+        """Every source partition that was ever seen: one whose topic is gone still holds the clock."""
+        self._control = Control(options.client, options.control, self._obey)
+        self._watch = TopicWatch(options.watched, metrics)
         self._holds: defaultdict[TP, set[str]] = defaultdict(set)
         self._sender: Sender | None = None
         self._sender_lock = asyncio.Lock()
         self._progress = Progress(self)
         self._tasks: list[asyncio.Task[None]] = []
         self._revoked_at: float | None = None
-        self._reports: dict[str, tuple[str, float]] = {}
+        self._reports = Reports(metrics)
 
     # -- the host of the transport ---------------------------------------------------------------------------
 
@@ -124,11 +136,14 @@ class JourneyWorker:
 
     async def _take_up(self, assigned: set[TP]) -> None:
         """Set positions of source partitions, start or resume the lanes of keyed ones."""
+        await self._control.known()
         sender = await self._hop_sender()
-        if not self._sources:
-            self._sources = await self._all_sources(sender)
-        self.assigned_once = True
-        keyed = {tp for tp in assigned if tp.topic == self.options.events}
+        await self._learn_sources(sender)
+        events = {tp for tp in assigned if tp.topic == self.options.events}
+        # Nobody sends to partitions that somebody added; the watch says so.
+        keyed = {tp for tp in events if tp.partition < self.options.partitions}
+        for tp in events - keyed:
+            self.hold(tp, "unused")
         gone = [self.lanes.pop(tp) for tp in list(self.lanes) if tp not in keyed]
         for lane in gone:
             self.metrics.forget_partition(lane.tp.topic, lane.tp.partition)
@@ -140,37 +155,67 @@ class JourneyWorker:
         for tp in keyed:
             if tp not in self.lanes:
                 self.hold(tp, "restore")
-        await self._start_intakes(sorted(assigned - keyed))
+        await self._start_intakes(sorted(assigned - events))
         for tp in sorted(keyed):
             if tp not in self.lanes:
                 self.lanes[tp] = JourneyLane(self, tp, self.options.lane, self._encoder, self.metrics)
             self.lanes[tp].assigned()
+        self._obey()  # before the first of them has its turn
         if gone:
             await asyncio.gather(*(lane.close() for lane in gone), return_exceptions=True)
         self._report_assignment(assigned)
+        self.assigned_once = True
         if not self._tasks:
-            self._tasks = [asyncio.create_task(self._progress.run(), name="progress")]
+            self._tasks = [
+                asyncio.create_task(self._progress.run(), name="progress"),
+                asyncio.create_task(self._watch.run(self.count_topics), name="watch"),
+            ]
 
     async def _start_intakes(self, tps: list[TP]) -> None:
         thread = self.consumer.thread
         committed = await thread.run(lambda: thread.committed_offsets(tps))
-        positions, lost = await thread.run(lambda: thread.seek_to(committed))
-        self._tell_lost(lost)
+        positions, misplaced = await thread.run(lambda: thread.seek_to(committed))
+        self._tell_lost(misplaced)
         for tp in tps:
             old = self.intakes.pop(tp, None)
             if old is not None:
                 await old.close(0)
             intake = Intake(self._decoder, tp.topic, tp.partition, self._partitioner)
             lane = self.intakes[tp] = IntakeLane(self, tp, intake, self.metrics)
-            if tp in positions:
-                lane.start(positions[tp], committed[tp])
+            self._control.tell([(tp, lane)])
+            lane.start(positions.get(tp), committed[tp])
 
-    async def _all_sources(self, sender: Sender) -> tuple[bytes, ...]:
-        counts = {topic: await sender.partitions(topic) for topic in self.options.sources}
-        return tuple(hop.pack_source(topic, p) for topic, count in counts.items() for p in range(count))
+    async def _learn_sources(self, sender: Sender) -> None:
+        """Learn which source partitions there are; new ones hold the clock of every lane from now on.
+
+        While a rebalance is under way all lanes of all workers are parked: none of them can let its clock
+        pass what a partition holds that nobody has read yet.
+        """
+        counts = await sender.count_anew(self.options.watched.sources)
+        if counts is None:
+            msg = "no broker tells how many partitions the source topics have"
+            raise BrokerError(msg)
+        found = {hop.pack_source(topic, p): None for topic, count in counts.items() for p in range(count)}
+        new = found.keys() - self._sources.keys()
+        if new and self._sources:
+            log.info("source topics have grown: %d more partitions are read from now on", len(new))
+        self._sources |= found
+        for lane in self.lanes.values():
+            if lane.logic is not None:
+                lane.logic.expect(new)
+
+    def _obey(self) -> None:
+        """Let rest what an operator has paused, and go on what not."""
+        self.paused = self._control.tell([*self.lanes.items(), *self.intakes.items()])
+        self.metrics.show_paused(self.paused)
+
+    async def count_topics(self, topics: Iterable[str]) -> dict[str, int] | None:
+        """Count partitions now; None when no broker answers."""
+        sender = await self._hop_sender()
+        return await sender.count_anew(topics)
 
     def _report_assignment(self, assigned: set[TP]) -> None:
-        counts: dict[str, int] = dict.fromkeys((*self.options.sources, self.options.events), 0)
+        counts: dict[str, int] = dict.fromkeys((*self.options.watched.sources, self.options.events), 0)
         for tp in assigned:
             counts[tp.topic] = counts.get(tp.topic, 0) + 1
         for topic, count in counts.items():
@@ -188,6 +233,7 @@ class JourneyWorker:
         self.stopping = True
         for task in self._tasks:
             task.cancel()
+        self._control.stop()
         await self.partitions_revoked(set())
         await asyncio.gather(*(lane.close() for lane in self.lanes.values()), return_exceptions=True)
         if self._sender is not None:
@@ -203,23 +249,30 @@ class JourneyWorker:
         """Make the empty logic of a keyed partition."""
         return KeyedPartition(self._make_engine(), self._decoder, self._sources, self.options.keyed)
 
+    def make_rebuild(self, logic: KeyedPartition) -> tuple[Rebuild, Past]:
+        """Make what runs the history of a partition through the present program."""
+        keyed, decoder = self.options.keyed, self._decoder
+        past = Past(keyed.versions.history, decoder, self.options.partitions, keyed.allowed_lateness)
+        return Rebuild(logic, self._make_engine(), decoder, self._sources, keyed), past
+
     async def seek(self, tp: TP, offset: int | None) -> Position | None:
-        """Set the position of a partition; None when it is not ours now."""
+        """Set the position of a partition; None when it is not ours now.
+
+        Raises:
+            JourneyStreamError: the topic ends before this offset, so it is another topic than it was.
+        """
         thread = self.consumer.thread
-        positions, lost = await thread.run(lambda: thread.seek_to({tp: offset}))
-        self._tell_lost(lost)
+        positions, misplaced = await thread.run(lambda: thread.seek_to({tp: offset}))
+        self._tell_lost(misplaced)
+        for tp_, found in misplaced.items():
+            if found.beyond:
+                raise elsewhere(tp_, found, keyed=tp_.topic == self.options.events)
         return positions.get(tp)
 
-    @staticmethod
-    def _tell_lost(lost: Mapping[TP, tuple[int, int]]) -> None:
-        for tp, (wanted, first) in lost.items():
-            log.error(
-                "%s[%d]: offsets %d to %d were deleted before they were read; raise the topic's retention",
-                tp.topic,
-                tp.partition,
-                wanted,
-                first - 1,
-            )
+    def _tell_lost(self, misplaced: Mapping[TP, Misplaced]) -> None:
+        for tp, found in misplaced.items():
+            if not found.beyond:
+                tell_lost(tp, found, self.metrics)
 
     async def committed(self, tp: TP) -> int | None:
         """Read the group's committed offset."""
@@ -258,19 +311,12 @@ class JourneyWorker:
         return why in self._holds.get(tp, ())
 
     def failed(self, lane: str, where: str, error: BaseException) -> None:
-        """Tell that a lane stopped and starts over: first with its trace, then in short, once a minute."""
-        self.metrics.failures.labels(lane).inc()
-        what = f"{type(error).__name__}: {error}"
-        key = f"{lane} {where.partition('@')[0]}"
-        last, at = self._reports.get(key, ("", 0.0))
-        if last != what:
-            log.error("%s lane %s stopped and starts over from its last checkpoint: %s", lane, where, what,
-                      exc_info=error)  # fmt: skip
-        elif time.monotonic() - at > 60:
-            log.error("%s lane %s still cannot go on: %s", lane, where, what)
-        else:
-            return
-        self._reports[key] = (what, time.monotonic())
+        """Tell that a lane stopped and starts over."""
+        self._reports.failed(lane, where, error)
+
+    def fetch_failed(self, error: BaseException) -> None:
+        """Tell that the brokers refuse to give records of some topic; the others are read on."""
+        self.failed("fetch", ", ".join(map(str, error.args)), error)
 
     async def send_hop(self, rows: dict[int, list[Row]]) -> None:
         """Send rows to the keyed topic; returns when all are acknowledged, raises the first failure."""
@@ -278,7 +324,8 @@ class JourneyWorker:
         topic, compression = self.options.events, self.options.lane.internal_compression
         sends = [sender.send(topic, partition, batch, compression) for partition, batch in rows.items()]
         try:
-            outcomes = await asyncio.wait_for(asyncio.gather(*sends, return_exceptions=True), SEND_SECONDS)
+            async with asyncio.timeout(SEND_SECONDS):
+                outcomes = await asyncio.gather(*sends, return_exceptions=True)
         except TimeoutError:
             await self._discard_sender(sender)
             raise
@@ -316,6 +363,7 @@ class JourneyWorker:
             for lane in self.lanes.values()
             if lane.failed_since is not None and now - lane.failed_since > STUCK_SECONDS
         ]
+        found += self._watch.problems.values()
         return found + [
             f"intake of {tp.topic}[{tp.partition}] has failed for {now - lane.failing_since:.0f} s"
             for tp, lane in self.intakes.items()
@@ -324,8 +372,8 @@ class JourneyWorker:
 
     @property
     def ready(self) -> bool:
-        """Every keyed partition of ours is restored and at work."""
-        at_work = all(lane.state == "working" for lane in self.lanes.values())
+        """Every keyed partition of ours is restored and at work, or rests because an operator wants it."""
+        at_work = all(lane.state in {"working", "paused"} for lane in self.lanes.values())
         return self.assigned_once and not self.stopping and at_work
 
     def refresh_metrics(self) -> None:
