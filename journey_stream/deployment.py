@@ -13,17 +13,19 @@ from pathlib import Path
 
 import msgspec
 
-from journey_stream.engine.program import EngineOptions, Program, compile_program
-from journey_stream.engine.scope import Names
+from journey_stream.engine.event_tests import event_names, event_test
+from journey_stream.engine.program import EngineOptions, Program, compile_program, side_by_side
 from journey_stream.errors import SettingsError, UsageError
 from journey_stream.events.declared import DeclaredType
 from journey_stream.events.decode import DecodeLimits, Decoder, Money
 from journey_stream.events.vocabulary import BUILT_IN, Vocabulary
 from journey_stream.journeys import Journey, load, shipped, shipped_names
-from journey_stream.journeys.guards import Guard, GuardSyntaxError, check, compile_event_expr, parse
+from journey_stream.journeys.changes import Change
+from journey_stream.journeys.guards import GuardSyntaxError, check, parse
 from journey_stream.journeys.guards.types import BOOL
 from journey_stream.settings import Filter, Settings, TopicNames
 from journey_stream.values import NEVER, Event
+from journey_stream.version_changes import changes_of
 
 
 class Deployment(msgspec.Struct, frozen=True):
@@ -33,6 +35,9 @@ class Deployment(msgspec.Struct, frozen=True):
     topics: TopicNames
     vocabulary: Vocabulary
     journeys: tuple[Journey, ...]
+    """The present version of each."""
+    changes: tuple[Change, ...]
+    """What becomes of customers in other versions."""
     decoder: Decoder
     program: Program
 
@@ -42,19 +47,40 @@ def assemble(settings: Settings) -> Deployment:
 
     Raises:
         JourneyDefinitionError: a definition has findings; all of them are in the message.
-        SettingsError: an own event type or a filter cannot be used.
+        SettingsError: an own event type, a filter or a change of version cannot be used.
         UsageError: a journey's name or file is not there.
     """
     vocabulary = vocabulary_of(settings)
-    journeys = load(journey_texts(settings.journeys), vocabulary).usable()
+    journeys, changes = definitions_of(settings, vocabulary)
     return Deployment(
         settings,
         TopicNames.of(settings),
         vocabulary,
         journeys,
+        changes,
         decoder_of(settings, vocabulary),
-        compile_program(journeys, vocabulary, engine_options(settings)),
+        compile_program(journeys, vocabulary, engine_options(settings), changes),
     )
+
+
+def definitions_of(
+    settings: Settings, vocabulary: Vocabulary
+) -> tuple[tuple[Journey, ...], tuple[Change, ...]]:
+    """Read the definitions that the settings name, and what becomes of customers in other versions.
+
+    Raises:
+        JourneyDefinitionError: a definition, present or previous, has findings.
+        SettingsError: `versions` does not fit the definitions; every problem is in the message.
+        UsageError: a name or file is not there.
+    """
+    files = {each.previous: _text(Path(each.previous)) for each in settings.versions if each.previous}
+    loaded = load(journey_texts(settings.journeys), vocabulary, list(files.items()))
+    journeys = loaded.usable()
+    previous = dict(zip(files, loaded.previous, strict=True))
+    changes, problems = changes_of(settings.versions, journeys, previous)
+    if problems:
+        raise SettingsError("\n".join(problems))
+    return journeys, changes
 
 
 def vocabulary_of(settings: Settings) -> Vocabulary:
@@ -84,7 +110,7 @@ def compile_filter(own: Filter, vocabulary: Vocabulary) -> Callable[[Event], boo
         SettingsError: the expression is not CEL, names nothing known, or is not true or false.
     """
     what = f"`filters`: {own.name}: `{own.when}`"
-    names = Names(vocabulary, {}, 0, (), {}, lambda _: 0)
+    names = event_names(vocabulary)
     words = vocabulary.names()
     try:
         expression = parse(own.when)
@@ -99,15 +125,7 @@ def compile_filter(own: Filter, vocabulary: Vocabulary) -> Callable[[Event], boo
     if of != BOOL:
         msg = f"{what}: expected an expression that is true or false, found {of}"
         raise SettingsError(msg)
-    guards: dict[str, Guard] = {}
-
-    def holds(event: Event) -> bool | None:
-        guard = guards.get(event.type)
-        if guard is None:
-            guard = guards[event.type] = compile_event_expr(expression, names.where(words, event.type))
-        return guard(None, event, event.at) is True
-
-    return holds
+    return event_test(expression, names, words)
 
 
 def journey_texts(names: Iterable[str]) -> list[tuple[str, str]]:
@@ -164,7 +182,8 @@ def extra_topics(settings: Settings) -> list[str]:
     if by.transitions == "none" and by.signals == "none":
         return []
     found: dict[str, None] = {}
-    for journey in load(journey_texts(settings.journeys), vocabulary_of(settings)).usable():
+    journeys, changes = definitions_of(settings, vocabulary_of(settings))
+    for journey in side_by_side(journeys, changes):
         stages = journey.stages.values()
         kinds = sorted({stage.kind for stage in stages})
         if by.transitions == "stage":

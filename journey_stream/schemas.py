@@ -124,6 +124,15 @@ def _dead_letter_headers() -> Schema:
         "source_offset": whole,
         "source_time": _TIME,
     }
+    at_times: dict[str, Any] = {
+        "source_derived": {
+            "const": "true",
+            "description": "Intake derived the event from the source record.",
+        },
+        "redrive_of": {"type": "string", "description": "Sent back before: the letter it was then."},
+        "redrive_count": {**whole, "description": "How often it has been sent back."},
+        "redrive_as_of": {**_TIME, "description": "When it was to count as having happened."},
+    }
     return {
         "title": "Dead letter headers",
         "description": (
@@ -131,7 +140,7 @@ def _dead_letter_headers() -> Schema:
             "Its identity is source topic, partition and offset."
         ),
         "type": "object",
-        "properties": {f"journey_stream_{name}": schema for name, schema in ours.items()},
+        "properties": {f"journey_stream_{name}": schema for name, schema in (ours | at_times).items()},
         "required": [f"journey_stream_{name}" for name in ours],
     }
 

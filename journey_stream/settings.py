@@ -25,6 +25,8 @@ Count = Annotated[int, msgspec.Meta(ge=1)]
 TopicWord = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=150)]
 
 SHIPPED_JOURNEYS = ("relationship", "lifecycle", "brand", "buyer-value", "four-cycles")
+HISTORY = "history"
+"""The source that `journey-stream backfill` writes to."""
 SOURCES = ("visits", "purchases", "tickets", "surveys")
 
 
@@ -55,10 +57,19 @@ class ForgetAfter(Part, frozen=True):
 
 
 class Checkpoint(Part, frozen=True):
-    """When a partition commits: whichever comes first."""
+    """When a partition commits: soon while it keeps up, seldom and much in a backlog."""
 
-    interval: Annotated[Duration, doc("At least this often.")] = 100_000
-    records: Annotated[Count, doc("After this many events.")] = 10_000
+    interval: Annotated[
+        Duration,
+        doc(
+            "Shortest time between two commits while it keeps up; slow commits lengthen it up to five times."
+        ),
+    ] = 20_000
+    longest: Annotated[Duration, doc("Time between two commits in a backlog.")] = 250_000
+    records: Annotated[Count, doc("Whatever the time, after this many events and timers.")] = 10_000
+    size: Annotated[Size, doc("Whatever the time, after about so many bytes of records and states.")] = (
+        16 * 2**20
+    )
 
 
 class Fetch(Part, frozen=True):
@@ -128,6 +139,44 @@ class Filter(Part, frozen=True):
     when: Annotated[str, doc("CEL over the event: true leaves the event out.")]
 
 
+class VersionChange(Part, frozen=True):
+    """What becomes of customers who are in another version of a journey (docs/versions.md)."""
+
+    journey: Annotated[str, doc("The journey's id.")]
+    from_version: Annotated[Count, doc("The version that customers are in.")]
+    policy: Annotated[
+        Literal["keep", "migrate", "replay"],
+        doc(
+            "`keep`: they stay in it, both versions run. `migrate`: they go to the stage that `stages` says. "
+            "`replay`: they go where history would have brought them."
+        ),
+    ]
+    previous: Annotated[
+        str | None, doc("File with the definition of that version, as it was; not needed for `replay`.")
+    ] = None
+    history: Annotated[
+        list[str],
+        doc("`replay`: JSON Lines files with events that the keyed topic has lost."),
+    ] = []
+    stages: Annotated[
+        dict[str, str],
+        doc("`migrate`: stage of that version to stage of the present one, where names differ."),
+    ] = {}
+
+
+class Backfill(Part, frozen=True):
+    """History from before the deployment, fed in with `journey-stream backfill`."""
+
+    until: Annotated[
+        Moment | None,
+        doc("The fence: what happened up to here is history. With it, `<prefix>.history` is read."),
+    ] = None
+    records: Annotated[
+        Literal["flagged", "withheld"],
+        doc("Records of history: published with `replay: true`, or not at all (the stage table has them)."),
+    ] = "flagged"
+
+
 class Settings(Part, frozen=True):
     """Everything an operator can choose."""
 
@@ -184,6 +233,10 @@ class Settings(Part, frozen=True):
     journeys: Annotated[
         list[str], msgspec.Meta(min_length=1), doc("Shipped names, YAML files or folders of them.")
     ] = msgspec.field(default_factory=lambda: list(SHIPPED_JOURNEYS))
+    versions: Annotated[
+        list[VersionChange], doc("What becomes of customers in other versions of a journey.")
+    ] = []
+    backfill: Annotated[Backfill, doc("History from before the deployment.")] = Backfill()
     event_types: Annotated[list[DeclaredType], doc("Event types of your own.")] = []
     filters: Annotated[list[Filter], doc("Events to leave out.")] = []
     currency: Annotated[
@@ -211,19 +264,26 @@ class TopicNames(msgspec.Struct, frozen=True):
     signals: str
     stages: str
     dead_letters: str
+    redriven: str
+    """Which dead letters have been sent back."""
+    control: str
+    """What an operator has paused."""
     changelog: str
 
     @classmethod
     def of(cls, settings: Settings) -> TopicNames:
         """Derive the names from prefix, source list and application id."""
         prefix = settings.topic_prefix
+        history = () if settings.backfill.until is None else (HISTORY,)
         return cls(
-            sources=tuple(f"{prefix}.{source}" for source in settings.sources),
+            sources=tuple(f"{prefix}.{source}" for source in dict.fromkeys((*settings.sources, *history))),
             events=f"{prefix}.events",
             transitions=f"{prefix}.transitions",
             signals=f"{prefix}.signals",
             stages=f"{prefix}.stages",
             dead_letters=f"{prefix}.dead_letters",
+            redriven=f"{prefix}.redriven",
+            control=f"{prefix}.control",
             changelog=f"{settings.application_id}-customers-changelog",
         )
 
@@ -236,6 +296,8 @@ class TopicNames(msgspec.Struct, frozen=True):
             self.signals,
             self.stages,
             self.dead_letters,
+            self.redriven,
+            self.control,
             self.changelog,
         )
 

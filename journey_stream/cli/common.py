@@ -14,8 +14,8 @@ from typing import Any, TypeVar
 import click
 
 from journey_stream.errors import UsageError
-from journey_stream.settings import Settings
-from journey_stream.settings_read import load_settings
+from journey_stream.settings import Settings, TopicNames
+from journey_stream.settings_read import load_settings, parse_moment
 
 Verb = TypeVar("Verb", bound=Callable[..., Any])
 Result = TypeVar("Result")
@@ -43,6 +43,20 @@ def read_text(path: str | Path, what: str) -> str:
     except OSError as error:
         msg_0 = f"cannot read {what} {path}: {error.strerror}. Check the path"
         raise UsageError(msg_0) from None
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file, and the folders it stands in.
+
+    Raises:
+        UsageError: it may not be written there.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror}. Choose a place you may write to"
+        raise UsageError(msg) from None
 
 
 def settings_options(*own: str) -> Callable[[Verb], Verb]:
@@ -111,6 +125,13 @@ def settings_of(
     return load_settings(text, dict(os.environ), overrides, file=str(config or "configuration"))
 
 
+def source_topic(settings: Settings, name: str) -> str | None:
+    """Give the source topic that a name means, with or without the prefix; None for none."""
+    names = TopicNames.of(settings).sources
+    short = {each.removeprefix(settings.topic_prefix + "."): each for each in names}
+    return name if name in names else short.get(name)
+
+
 def run_async(work: Coroutine[Any, Any, Result]) -> Result:
     """Run a coroutine from a verb."""
     return asyncio.run(work)
@@ -124,3 +145,16 @@ def watched() -> bool:
 def note(text: str) -> None:
     """Tell the caller something that is not the result."""
     click.echo(text, err=True)
+
+
+def moment_of(flag: str, text: str) -> int:
+    """Read the time that a flag gives, as microseconds since the epoch.
+
+    Raises:
+        UsageError: it is no time with an offset.
+    """
+    try:
+        return parse_moment(text)
+    except ValueError:
+        msg = f"{flag} {text}: expected a time with an offset, for example 2026-01-01T00:00:00Z"
+        raise UsageError(msg) from None

@@ -192,7 +192,7 @@ class _Demo:
         shop = f"{self.options.customers:,} customers live {self.options.days} days"
         self._say(f"{len(made.created)} topics made; {shop}")
         names = TopicNames.of(settings)
-        topics = dict(zip(settings.sources, names.sources, strict=True))
+        topics = dict(zip(settings.sources, names.sources, strict=False))
         with LiveView(self.console) as view:
             records = simulate(self.options)
             self.sent = await feed(records, topics, client_options(settings), on_progress=view.progress)

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import time
 from typing import Any
 
 import click
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import (
-    GroupCoordinatorNotAvailableError,
     GroupIdNotFound,
     KafkaError,
     NonEmptyGroup,
@@ -21,10 +19,9 @@ from aiokafka.protocol.admin import DeleteGroupsRequest
 from journey_stream.cli import example
 from journey_stream.cli.common import note, run_async, settings_options
 from journey_stream.errors import BrokerError
+from journey_stream.kafka.coordinator import coordinator_of
 from journey_stream.kafka.topics import admin_client
 from journey_stream.settings import Settings, TopicNames
-
-COORDINATOR_SECONDS = 15.0
 
 
 @click.command("reset", epilog=example("journey-stream reset --application-id journey-stream --yes"))
@@ -35,8 +32,8 @@ COORDINATOR_SECONDS = 15.0
 def command(settings: Settings, yes: bool, keep_output: bool, as_json: bool) -> None:
     """Delete what a deployment has written, so that it can start over.
 
-    Its keyed topic, changelog, topics out and group offsets go; source topics stay and are read again from
-    the beginning. Stop every worker of the deployment first.
+    Its keyed topic, changelog, pauses, topics out and group offsets go; source topics stay and are read again
+    from the beginning. Stop every worker of the deployment first.
     """
     plan = run_async(_reset(settings, really=yes, keep_output=keep_output))
     if as_json:
@@ -66,7 +63,8 @@ async def _reset(settings: Settings, *, really: bool, keep_output: bool) -> dict
 
 
 def _is_ours(name: str, names: TopicNames, *, keep_output: bool) -> bool:
-    if name in {names.events, names.changelog}:
+    # What has been sent back is in the sources, which stay: so does the note that it was (`names.redriven`).
+    if name in {names.events, names.control, names.changelog}:
         return True
     if keep_output:
         return False
@@ -74,21 +72,9 @@ def _is_ours(name: str, names: TopicNames, *, keep_output: bool) -> bool:
     return name in common or name.startswith((names.transitions + ".", names.signals + "."))
 
 
-async def _coordinator(admin: AIOKafkaAdminClient, group: str) -> Any:
-    """Find who coordinates the group; a new cluster first makes its topic for that, which takes a moment."""
-    end = time.monotonic() + COORDINATOR_SECONDS
-    while True:
-        try:
-            return await admin.find_coordinator(group)
-        except GroupCoordinatorNotAvailableError:
-            if time.monotonic() > end:
-                raise
-            await asyncio.sleep(0.25)
-
-
 async def _delete_group(admin: AIOKafkaAdminClient, group: str) -> None:
     """Delete the group with its offsets; a group that never was is fine."""
-    coordinator = await _coordinator(admin, group)
+    coordinator = await coordinator_of(admin, group)
     request = DeleteGroupsRequest([group])
     response = await admin._send_request(request, coordinator)  # noqa: SLF001  (aiokafka offers no other way)
     for name, code in response.results:

@@ -9,7 +9,7 @@ import click
 
 from journey_stream import schemas
 from journey_stream.cli import example
-from journey_stream.cli.common import note, settings_options
+from journey_stream.cli.common import note, settings_options, write_text
 from journey_stream.deployment import vocabulary_of
 from journey_stream.errors import UsageError
 from journey_stream.settings import Settings
@@ -58,12 +58,7 @@ def _write(folder: Path, made: dict[str, str]) -> None:
     for path, text in made.items():
         target = folder / path
         if _read(target) != text:
-            try:
-                target.parent.mkdir(parents=True, exist_ok=True)
-                target.write_text(text, encoding="utf-8")
-            except OSError as error:
-                msg = f"cannot write {target}: {error.strerror}. Choose a folder you may write"
-                raise UsageError(msg) from None
+            write_text(target, text)
             changed += 1
     note(f"{len(made)} files in {folder}, {changed} of them changed")
 
