@@ -1,6 +1,6 @@
 # One door to everything. Nothing is needed but python3.11 or newer and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check bench fmt lock schemas
+.PHONY: help setup demo test check faults soak bench fmt lock schemas
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -8,6 +8,8 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 DEMO ?=
 TEST ?=
+FAULTS ?=
+MINUTES ?= 30
 
 help: ## Say what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -24,8 +26,8 @@ $(STAMP): requirements.lock pyproject.toml deploy/install
 demo: setup ## Show it all: a real Kafka, a simulated shop, journeys as they happen (DEMO="--days 100")
 	@$(BIN)/journey-stream demo $(DEMO)
 
-test: setup ## Run every test, those of the worker against a real Kafka (TEST="tests/engine -x")
-	@$(BIN)/python -m pytest $(TEST)
+test: setup ## Run every test, two at a time, those of the worker on a real Kafka (TEST="tests/engine -x")
+	@$(BIN)/python -m pytest -n 2 $(TEST)
 
 check: setup ## What CI and pre-commit hold the code to: style, types, architecture, schemas
 	@$(BIN)/ruff format --check .
@@ -33,20 +35,29 @@ check: setup ## What CI and pre-commit hold the code to: style, types, architect
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/codespell
-	@$(BIN)/journey-stream lint
+	@$(BIN)/journey-stream lint --strict
 	@$(BIN)/journey-stream schema --check schemas
 	@$(BIN)/python -m journey_stream.settings_reference --check docs/configuration.md
+	@$(BIN)/python -m examples.clock.draw --check docs/clock.svg
 
 bench: setup ## Events a second and CPU per event: plain Faust, and the worker with all five models
 	@$(BIN)/python -m benchmarks
+
+faults: setup ## Kill, pause, restart workers and brokers under load; nothing lost, wrong, twice (FAULTS="kill-9")
+	@$(BIN)/python -m tests.faults $(FAULTS)
+
+soak: setup ## A worker at full speed for half an hour: memory stays flat (MINUTES=30)
+	@$(BIN)/python -m tests.faults.soak --minutes $(MINUTES)
 
 fmt: setup ## Put code into shape
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-schemas: setup ## Write what is generated: schemas/ and docs/configuration.md
+schemas: setup ## Write what is generated: schemas/, docs/configuration.md and docs/diagrams/
 	@$(BIN)/journey-stream schema schemas
 	@$(BIN)/python -m journey_stream.settings_reference docs/configuration.md
+	@$(BIN)/python -m examples.clock.draw docs/clock.svg
+	@$(BIN)/journey-stream diagram --format svg -o docs/diagrams relationship lifecycle brand buyer-value four-cycles
 
 lock: ## Write both lock files anew (needs uv; see docs/decisions)
 	@uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-emit-find-links \
