@@ -223,15 +223,17 @@ async def run_plain(kafka: EmbeddedKafka, events: int, changes: int, turn: int, 
     return msgspec.json.decode(line, type=Figure)
 
 
-async def run_worker(settings: Settings, events: int, expected: set[str], turn: int) -> Figure:
-    """Let the worker do the whole job, check its net records."""
+async def run_worker(
+    settings: Settings, events: int, expected: set[str], turn: int | str, module: str = "journey_stream"
+) -> Figure:
+    """Let the worker do the whole job, check its net records; `module` is the command line to run."""
     port = free_port()
     application = f"bench-{turn}"
     command("reset", *flags(settings, settings.application_id), "--yes")
     await asyncio.sleep(2)
     process = subprocess.Popen(
         [
-            *(sys.executable, "-m", "journey_stream", "worker", *flags(settings, application, port)),
+            *(sys.executable, "-m", module, "worker", *flags(settings, application, port)),
             *("--clock", "event", "--until", rfc3339(settings.until or 0), "--exit-when-done"),
         ],
         stdout=subprocess.DEVNULL,
