@@ -12,7 +12,7 @@ import pytest
 from journey_stream.broker import EmbeddedKafka, ScramUser
 from journey_stream.broker.embedded import answers, free_port
 from journey_stream.broker.jars import class_path, default_cache
-from journey_stream.broker.properties import Listener, as_text, server_properties
+from journey_stream.broker.properties import Listener, Quorum, as_text, server_properties
 from journey_stream.errors import BrokerError
 from journey_stream.kafka.topics import ensure_topics
 from journey_stream.settings import Security, Settings, TopicNames
@@ -160,6 +160,22 @@ def test_properties_of_a_plain_node_name_no_protected_listener(tmp_path: Path):
 
 def test_given_properties_win(tmp_path: Path):
     assert server_properties(tmp_path, Listener(1, 2), more={"num.partitions": "1"})["num.partitions"] == "1"
+
+
+def test_nodes_of_a_cluster_know_each_other_and_keep_three_copies(tmp_path: Path):
+    made = server_properties(tmp_path, Listener(1, 12), quorum=Quorum("id", 2, {1: 11, 2: 12, 3: 13}))
+    assert made["node.id"] == "2"
+    assert made["controller.quorum.voters"] == "1@127.0.0.1:11,2@127.0.0.1:12,3@127.0.0.1:13"
+    assert {"3"} == {value for key, value in made.items() if key.endswith("replication.factor")}
+    assert {"2"} == {value for key, value in made.items() if key.endswith(("min.isr", "min.insync.replicas"))}
+
+
+def test_a_node_alone_keeps_one_copy(tmp_path: Path):
+    made = server_properties(tmp_path, Listener(1, 2))
+    copies = {
+        v for k, v in made.items() if k.endswith(("replication.factor", "min.isr", "min.insync.replicas"))
+    }
+    assert {"1"} == copies
 
 
 def test_a_free_port_is_free():

@@ -96,12 +96,12 @@ def test_reset_says_what_it_would_do_and_does_it_when_told(
 
     kept = call("reset", "--yes", "--keep-output", *flags(settings))
     assert 0 == kept.code
-    assert set(names.all()) - {names.events, names.changelog} == there(settings)
+    assert set(names.all()) - {names.events, names.control, names.changelog} == there(settings)
     assert offset(settings) is None
 
     done = json.loads(call("reset", "--yes", "--json", *flags(settings)).out)
     assert done["deleted"] is True
-    assert set(names.sources) == there(settings)
+    assert {*names.sources, names.redriven} == there(settings)
     assert set(TopicNames.of(neighbour).all()) == there(neighbour)
     assert 1 == offset(neighbour)
 

@@ -15,7 +15,7 @@ start: prospect
 stages:
   prospect: {kind: prospect, title: {en: Prospect}}
   buyer: {kind: conversion, title: {en: Buyer}}
-  quiet: {kind: at_risk, title: {en: Quiet}}
+  quiet: {kind: attrition, title: {en: Quiet}}
 transitions:
   - {id: first, from: prospect, to: buyer, event: order_completed}
   - {id: silent, from: buyer, to: quiet, after: 30d, since: order_completed, reason: silence}

@@ -12,7 +12,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from referencing import Registry, Resource
 
-from journey_stream.encode import Encoder, dead_letter, encode, structured
+from journey_stream.encode import Encoder, encode, structured
+from journey_stream.letters import dead_letter
 from journey_stream.schemas import record_schemas
 from journey_stream.settings import Settings, TopicNames
 from journey_stream.values import (

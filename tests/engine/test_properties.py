@@ -11,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.histories import PROGRAM, end_of, histories, long_history
-from journey_stream.engine import partition as engine_partition
+from journey_stream.engine import course
 from journey_stream.engine.partition import Partition
 from journey_stream.engine.program import Program
 from journey_stream.engine.state import Customer, decode, encode
 from journey_stream.engine.step import apply_event
 from journey_stream.engine.tables import Run
 from journey_stream.engine.timers import earliest
+from journey_stream.net import record_id
 from journey_stream.values import DAY, NEVER, Event, Signal, Transition
 
 FEW = settings(max_examples=60, deadline=None)
@@ -119,6 +120,24 @@ def _restarted(history: list[Event]) -> tuple[Net, dict[str, bytes]]:
 
 
 @FEW
+@given(histories(), st.sets(st.integers(0, 24), min_size=1, max_size=4))
+def test_an_id_never_stands_for_two_contents_whatever_the_history_lacks(
+    history: list[Event], lacking: set[int]
+) -> None:
+    said: dict[str, dict[str, Any]] = {}
+    missing = {f"e{number:03}" for number in lacking}
+    for version in (history, [event for event in history if event.event_id not in missing]):
+        partition = Partition(PROGRAM)
+        for event in version:
+            partition.apply(event, event.at)
+        partition.fire(end_of(history), end_of(history))
+        for record in partition.drain().records:
+            if isinstance(record, Transition | Signal):
+                content = {**msgspec.to_builtins(record), "sequence": 0, "decided_at": 0}
+                assert content == said.setdefault(record_id(record), content)
+
+
+@FEW
 @given(histories())
 def test_a_state_read_back_is_written_as_the_same_bytes(history: list[Event]) -> None:
     _, states = played(history)
@@ -166,7 +185,7 @@ def test_an_event_that_fails_twice_is_refused_and_leaves_no_trace(
 
 
 def _tripped(history: list[Event], trip: _Trip, ends: set[int]) -> tuple[Net, dict[str, bytes], set[str]]:
-    with patch.object(engine_partition, "apply_event", trip):
+    with patch.object(course, "apply_event", trip):
         partition, records, refused = Partition(PROGRAM), [], set()
         for number, event in enumerate(history):
             partition.apply(event, event.at)

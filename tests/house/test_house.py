@@ -183,6 +183,8 @@ def test_the_wheel_holds_definitions_schemas_and_license_and_no_tests(wheel: Pat
     names = set(zipfile.ZipFile(wheel).namelist())
     for journey in SHIPPED_JOURNEYS:
         assert f"journey_stream/journeys/shipped/{journey}.yaml" in names
+        assert f"journey_stream/journeys/shipped/{journey}_test.yaml" in names
+    assert {f"journey_stream/scaffold/blank{each}.yaml.txt" for each in ("", "_test")} <= names
     schemas = {str(path.relative_to("schemas")) for path in FILES if path.parts[0] == "schemas"}
     assert schemas == {
         name.removeprefix("journey_stream/schemas_data/") for name in names if "/schemas_data/" in name

@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import dedent
 
 from journey_stream.events.vocabulary import BUILT_IN
-from journey_stream.journeys import Finding, Journey, load
+from journey_stream.journeys import Finding, Journey, lint, load
 
 HEAD = """\
 journey: trial
@@ -46,7 +46,7 @@ def with_signal(line: str, *, more: str = "") -> Journey:
 
 def findings(text: str) -> tuple[Finding, ...]:
     """All findings of one text."""
-    return load([("trial.yaml", text)], BUILT_IN).findings
+    return lint([("trial.yaml", text)], BUILT_IN).findings
 
 
 def _indented(lines: str, spaces: int) -> str:

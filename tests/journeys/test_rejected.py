@@ -8,7 +8,7 @@ import pytest
 
 from journey_stream.errors import JourneyDefinitionError
 from journey_stream.events.vocabulary import BUILT_IN
-from journey_stream.journeys import load
+from journey_stream.journeys import lint, load
 from journey_stream.journeys.findings import RULES, Report, Spot, did_you_mean
 from journeys.definitions import HEAD
 from journeys.rejected_cases import CASES, told
@@ -21,7 +21,7 @@ def test_a_broken_definition_has_the_findings_beside_it(case: Path) -> None:
 
 def test_no_case_is_without_findings_and_only_warnings_leave_a_journey() -> None:
     for case in CASES:
-        loaded = load([(case.name, case.read_text("utf-8"))], BUILT_IN)
+        loaded = lint([(case.name, case.read_text("utf-8"))], BUILT_IN)
 
         assert loaded.findings
         assert bool(loaded.errors) == (not loaded.journeys)

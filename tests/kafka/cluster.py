@@ -163,7 +163,7 @@ def _plain(struct: Any, default: Any) -> dict[str, Any]:
         elif "'time'" in meta:
             plain[field.name] = rfc3339(value)
         else:
-            plain[field.name] = value
+            plain[field.name] = msgspec.to_builtins(value)
     return plain
 
 

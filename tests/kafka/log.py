@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -11,7 +11,9 @@ from typing import Any
 from journey_stream.events.decode import DecodeLimits, Decoder
 from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.kafka import hop
-from journey_stream.kafka.keyed import JourneyVersion, KeyedPartition, Options, read_meta
+from journey_stream.kafka.keyed import KeyedPartition, Options
+from journey_stream.kafka.meta import JourneyVersion, read_meta
+from journey_stream.kafka.versions import Versions
 from journey_stream.values import DAY, HOUR, NEVER, SECOND, rfc3339
 from tests.kafka.tally import TallyEngine
 
@@ -41,16 +43,22 @@ class Log:
     sent: dict[bytes, int] = field(default_factory=dict)
 
     def add(
-        self, value: bytes | None, headers: Sequence[tuple[str, bytes]], key: bytes | None = None
+        self,
+        value: bytes | None,
+        headers: Sequence[tuple[str, bytes]],
+        key: bytes | None = None,
+        arrived: int = START,
     ) -> None:
-        self.records.append(Record(len(self.records), value, headers, key))
+        self.records.append(Record(len(self.records), value, headers, key, timestamp=arrived // 1000))
 
     def event(self, source: bytes, offset: int, **fields: Any) -> None:
         head = hop.packer(source)(hop.EVENT, offset * 2, fields["at"])
         self.add(event_bytes(**fields), [(hop.HEADER, head), ("theirs", b"1")], key=b"k")
 
-    def marker(self, *rows: hop.Progress) -> None:
-        self.add(hop.pack_marker(list(rows)), [(hop.HEADER, hop.MARKER_BYTES)])
+    def marker(self, *rows: hop.Progress, arrived: int | None = None) -> None:
+        """Markers arrive when they say, unless told otherwise."""
+        wall = max(row.wall for row in rows) if arrived is None else arrived
+        self.add(hop.pack_marker(list(rows)), [(hop.HEADER, hop.MARKER_BYTES)], arrived=wall)
 
 
 def event_bytes(event_id: str, person: str, at: int, type: str = "page_viewed") -> bytes:
@@ -67,7 +75,7 @@ def options(**chosen: Any) -> Options:
         "dedup_window": 7 * DAY,
         "catch_up": 10 * SECOND,
         "application": "test",
-        "journeys": (JourneyVersion("tally", 1, "0"),),
+        "versions": Versions((JourneyVersion("tally", 1, "0"),)),
     }
     return Options(**{**base, **chosen})
 
@@ -75,8 +83,14 @@ def options(**chosen: Any) -> Options:
 class Shell:
     """Runs a keyed partition over a log as a lane does; `die` loses all that no checkpoint has kept."""
 
-    def __init__(self, log: Log, options: Options, sources: Sequence[bytes] = SOURCES) -> None:
-        self.log, self.options, self.sources = log, options, sources
+    def __init__(
+        self,
+        log: Log,
+        options: Options,
+        sources: Sequence[bytes] = SOURCES,
+        engine: Callable[[], Any] = TallyEngine,
+    ) -> None:
+        self.log, self.options, self.sources, self.make_engine = log, options, sources, engine
         self.states: dict[str, bytes] = {}
         self.meta: bytes | None = None
         self.committed = 0
@@ -85,7 +99,7 @@ class Shell:
         self.start()
 
     def start(self) -> None:
-        engine = TallyEngine()
+        engine = self.make_engine()
         for person, state in self.states.items():
             engine.load(person, state)
         self.logic = KeyedPartition(engine, DECODER, self.sources, self.options)
@@ -107,7 +121,11 @@ class Shell:
         if not self.logic.dirty:
             return
         done = self.logic.checkpoint()
-        self.states.update({p: s for p, s in done.changes if s is not None})
+        for person, state in done.changes:
+            if state is None:
+                self.states.pop(person, None)
+            else:
+                self.states[person] = state
         self.meta, self.committed = done.meta, done.oldest
         self.published += done.records
         self.checkpoints += 1
@@ -117,7 +135,9 @@ class Shell:
         return self.next >= len(self.log.records)
 
 
-def history(random: Random, count: int, lateness: int = HOUR) -> tuple[Log, list[dict[str, Any]]]:
+def history(
+    random: Random, count: int, lateness: int = HOUR, step: int = 40 * 60 * SECOND
+) -> tuple[Log, list[dict[str, Any]]]:
     """A log of two sources with disorder within the lateness, repeated sends, dead records and markers."""
     log, events = Log(), []
     highest: dict[bytes, int | None] = dict.fromkeys(SOURCES)
@@ -125,7 +145,7 @@ def history(random: Random, count: int, lateness: int = HOUR) -> tuple[Log, list
     sent: dict[bytes, list[tuple[int, dict[str, Any]]]] = {source: [] for source in SOURCES}
     at = START
     for number in range(count):
-        at += random.randrange(0, 40 * 60 * SECOND)
+        at += random.randrange(0, step)
         source = random.choice(SOURCES)
         fields = {
             "event_id": f"e{number}",

@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from journey_stream.engine.stages import growth
 from journey_stream.values import HOUR, NEVER, Cause, Contactable, Event, Transition
 
 
@@ -32,6 +33,7 @@ class Drained(msgspec.Struct):
     changes: list[tuple[str, bytes | None]]
     counts: Counter[str]
     rejected: list[tuple[Event, str]]
+    population: dict[tuple[str, str], int]
     unknown: dict[tuple[str, str], int] = {}
 
 
@@ -43,6 +45,7 @@ class TallyEngine:
     """Counts orders."""
 
     def __init__(self) -> None:
+        self.horizon = NEVER
         self.people: dict[str, Tally] = {}
         self.changed: set[str] = set()
         self.records: list[Transition] = []
@@ -54,6 +57,9 @@ class TallyEngine:
             self.people.pop(person, None)
         else:
             self.people[person] = _decode(blob)
+
+    def customer(self, person: str) -> Tally | None:
+        return self.people.get(person)
 
     @property
     def next_due(self) -> int:
@@ -97,7 +103,8 @@ class TallyEngine:
 
     def drain(self) -> Drained:
         changes = [(p, _encode(self.people[p])) for p in sorted(self.changed)]
-        drained = Drained(self.records, changes, self.counts, self.rejected)  # type: ignore[arg-type]
+        population = growth(self.records)  # type: ignore[arg-type]
+        drained = Drained(self.records, changes, self.counts, self.rejected, population)  # type: ignore[arg-type]
         self.records, self.changed, self.rejected, self.counts = [], set(), [], Counter()
         return drained
 

@@ -12,7 +12,8 @@ from journey_stream.encode import Encoder
 from journey_stream.events.decode import DecodeLimits, Decoder
 from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.kafka.app import Parts, run_parts
-from journey_stream.kafka.keyed import JourneyVersion
+from journey_stream.kafka.meta import JourneyVersion
+from journey_stream.kafka.versions import Versions
 from journey_stream.settings import Settings, TopicNames
 from journey_stream.settings_read import load_settings
 from tests.kafka.tally import TallyEngine
@@ -24,7 +25,7 @@ def parts(settings: Settings) -> Parts:
         make_engine=TallyEngine,
         decoder=Decoder(BUILT_IN, DecodeLimits(settings.max_event_bytes, settings.max_future)),
         encoder=Encoder(TopicNames.of(settings)),
-        versions=(JourneyVersion("tally", 1, "0"),),
+        versions=Versions((JourneyVersion("tally", 1, "0"),)),
     )
 
 

@@ -22,6 +22,7 @@ from examples.cdnow.convert import by_time, events
 from journey_stream.deployment import assemble
 from journey_stream.encode import structured
 from journey_stream.kafka.security import client_options
+from journey_stream.net import net
 from journey_stream.replay import replay
 from journey_stream.settings import Settings
 from journey_stream.shop import SOURCES, ShopOptions, ShopRecord, simulate
@@ -70,11 +71,12 @@ async def fed(settings: Settings, records: list[ShopRecord]) -> None:
 
 async def published(settings: Settings) -> Counter[bytes]:
     names = await topics(settings)
-    found: Counter[bytes] = Counter()
-    for topic in (names.transitions, names.signals):
-        for record in await read_all(settings, topic):
-            found[content(orjson.loads(record.value))] += 1
-    return found
+    found = [
+        orjson.loads(record.value)
+        for topic in (names.transitions, names.signals)
+        for record in await read_all(settings, topic)
+    ]
+    return Counter(content(record) for record in net(found, strict=True))
 
 
 @pytest.mark.slow

@@ -55,6 +55,16 @@ def test_a_closed_inbox_takes_nothing() -> None:
     assert [] == offsets(inbox)
 
 
+def test_an_inbox_that_misses_a_batch_is_not_closed_and_a_closed_one_misses_nothing() -> None:
+    inbox, _ = make()
+    assert inbox.is_closed
+    inbox.open(Position(1, 0))
+    inbox.put(batch(1, 2, 3))
+    assert (True, False) == (inbox.gap, inbox.is_closed)
+    inbox.close()
+    assert (False, True) == (inbox.gap, inbox.is_closed)
+
+
 @given(st.lists(st.integers(1, 4), min_size=2, max_size=8), st.data())
 def test_whatever_batch_is_lost_nothing_behind_it_is_taken_until_it_has_come(
     sizes: list[int], data: st.DataObject

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from journey_stream.errors import StateError
 from journey_stream.kafka import hop, keyed
-from journey_stream.kafka.keyed import read_meta
+from journey_stream.kafka.meta import read_meta
 from journey_stream.values import DAY, HOUR, SECOND, DeadLetter, Event, StageNow, Transition
 from tests.kafka.log import DECODER, SOURCES, START, Log, Shell, event_bytes, history, options
 from tests.kafka.tally import TallyEngine

@@ -140,6 +140,12 @@ def test_positions_are_kept_where_we_look() -> None:
         assert hasattr(TopicPartitionState, name)
 
 
+def test_a_fetcher_that_asks_for_ends_can_be_copied_with_another_isolation() -> None:
+    assert ["self", "partitions", "timeout_ms"] == arguments(Fetcher.end_offsets)
+    assert "self._isolation_level" in inspect.getsource(Fetcher._proc_offset_request)
+    assert not hasattr(Fetcher, "__del__"), "a copy that goes would take something along"
+
+
 def test_aiokafka_seeks_and_fetches_without_waiting_between() -> None:
     """Epochs are right because between `fetched_records` handing out and our return nothing else runs."""
     source = inspect.getsource(transport.BatchThread.fetch_batches)

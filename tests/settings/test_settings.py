@@ -145,6 +145,8 @@ def test_topic_names_follow_from_prefix_and_application():
         "shop.signals",
         "shop.stages",
         "shop.dead_letters",
+        "shop.redriven",
+        "shop.control",
         "eu-customers-changelog",
     ) == names.all()
     assert (

@@ -28,14 +28,15 @@ def test_the_plan_names_every_topic_in_the_order_of_an_events_way():
     assert list(TopicNames.of(settings).all()) == [each.name for each in plan(settings)]
 
 
-def test_changelog_and_stages_are_compacted_the_rest_is_not():
+def test_what_is_kept_by_key_is_compacted_the_rest_is_not():
     compacted = {each.name for each in plan(Settings()) if each.config["cleanup.policy"] == "compact"}
-    assert {"journey.stages", "journey-stream-customers-changelog"} == compacted
+    notes = {"journey.redriven", "journey.control"}
+    assert {"journey.stages", "journey-stream-customers-changelog", *notes} == compacted
 
 
 def test_what_carries_originals_holds_more_than_what_they_come_in():
     settings = Settings(max_record_bytes=1000)
-    sizes = {each.name: int(each.config["max.message.bytes"]) for each in plan(settings)}
+    sizes = {each.name: int(each.config.get("max.message.bytes", 0)) for each in plan(settings)}
     assert sizes["journey.visits"] == 1000
     assert min(sizes["journey.events"], sizes["journey.dead_letters"]) > 1000
 
@@ -61,6 +62,7 @@ def test_the_producers_clock_may_stamp_source_topics_without_bounds():
             "expected cleanup.policy=compact, found delete",
         ),
         ("journey.stages", TopicState(8, {"cleanup.policy": "compact,delete"}), "found compact,delete"),
+        ("journey.control", TopicState(1, {}), "or what was told once is forgotten"),
         ("journey.visits", TopicState(8, {"cleanup.policy": "compact"}), "expected cleanup.policy=delete"),
         (
             "journey.dead_letters",

@@ -113,10 +113,9 @@ def test_a_wrong_expectation_fails_where_it_stands(expectation: str, line: int, 
     assert (failure.file, failure.line) == ("tea_test.yaml", line)
     assert expected in failure.expected
     assert actual in failure.actual
-    assert f"tea_test.yaml:{line}\n    expected: {failure.expected}\n    actual:   {failure.actual}" in str(
-        outcome
-    )
-    assert "what came:" in str(outcome)
+    written = f"tea_test.yaml:{line}\n    expected: {failure.expected}\n    actual:   {failure.actual}"
+    assert written in str(outcome)
+    assert "how anna got there:" in str(outcome)
 
 
 def test_a_true_and_a_one_are_not_the_same():
@@ -203,6 +202,7 @@ def test_quiet_signals_are_left_out_unless_they_are_named():
     assert only(head + "    signals: []\n").passed
     assert only(head + "    signals: [noise]\n").passed
     assert not only(head.replace("[noise]", "[other]") + "    signals: []\n").passed
+    assert not only(head + "    quiet: []\n    signals: []\n").passed
 
 
 def test_an_event_that_cannot_be_used_fails_in_its_line():
@@ -221,7 +221,7 @@ def test_coverage_names_what_no_case_reached():
 
     assert str(coverage) == "tea: not covered: transitions never; signals noise"
     assert not coverage.complete
-    assert cover(journey, outcomes(STORY.replace("day 20", "day 2"))).stages == ("gone",)
+    assert cover(journey, outcomes(STORY.replace("day 20", "day 2"))).stages.missing == ("gone",)
 
 
 @pytest.mark.parametrize(

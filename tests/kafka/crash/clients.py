@@ -1,0 +1,317 @@
+"""Stand-ins for what the worker reaches the brokers with: producers, the changelog's reader, the group.
+
+Each has of aiokafka's interface what the modules under test use, no more. Every request is on its way, has
+its effect, and its answer is on its way back: two steps at which a process can die or be paused. What was on
+its way when its process died arrives if the script says so, at once or late. A script can also make a request
+fail, before or after it had its effect, or make it arrive after its sender has given up.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Coroutine, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from aiokafka.errors import ConcurrentTransactions, KafkaError, RequestTimedOutError
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from faust.types import TP
+
+from journey_stream.kafka.inbox import Batch, Position
+from journey_stream.kafka.transport import Ends
+from tests.kafka.crash.broker import Broker, Entry, Row
+from tests.kafka.crash.steps import Process
+
+Fault = Literal["refused", "unanswered", "late"]
+"""Without effect and told so; with its effect but told otherwise; with its effect only after that."""
+LATE_SECONDS = 0.4
+FETCHED = 3
+"""Entries per fetch: few, so that batches end everywhere."""
+RETRY_SECONDS = 0.02
+
+
+class Wire:
+    """The way of one process to the brokers."""
+
+    def __init__(self, broker: Broker, process: Process) -> None:
+        self.broker, self.process = broker, process
+        self.requests = 0
+        self.faults: dict[int, Fault] = {}
+        """By number of the request."""
+        self.names: list[str] = []
+        self.failures: list[str] = []
+        """What the worker said has failed."""
+        self.arrives: float | None = None
+        """After how long requests arrive that were on their way when the process died; None = never."""
+        self._under_way: dict[int, Callable[[], Any]] = {}
+        process.on_death.append(self._dies)
+
+    async def request(self, name: str, effect: Callable[[], Any]) -> Any:
+        """Send a request and wait for its answer."""
+        self.requests += 1
+        number = self.requests
+        self.names.append(name)
+        fault = self.faults.get(number)
+        self._under_way[number] = effect
+        await self._travel()
+        del self._under_way[number]
+        if fault == "refused":
+            raise KafkaError(f"{name}: refused")
+        if fault == "late":
+            asyncio.get_running_loop().call_later(LATE_SECONDS, _arrive, effect)
+            raise RequestTimedOutError(name)
+        answer = effect()
+        await self._travel()
+        if fault == "unanswered":
+            raise RequestTimedOutError(name)
+        return answer
+
+    async def until_free(self, name: str, effect: Callable[[], Any]) -> Any:
+        """Send a request again for as long as the last transaction is being ended, as aiokafka does."""
+        while True:
+            try:
+                return await self.request(name, effect)
+            except ConcurrentTransactions:
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _travel(self) -> None:
+        if self.process.dead:
+            raise ConnectionError("this process is dead")
+        await asyncio.sleep(0)
+
+    def _dies(self) -> None:
+        if self.arrives is not None:
+            loop = asyncio.get_running_loop()
+            for effect in self._under_way.values():
+                loop.call_later(self.arrives, _arrive, effect)
+
+
+def _arrive(effect: Callable[[], Any]) -> None:
+    with contextlib.suppress(KafkaError):  # refused, and nobody is there to hear it
+        effect()
+
+
+class Producer:
+    """Of AIOKafkaProducer what `checkpoint` uses."""
+
+    def __init__(self, *, wire: Wire, transactional_id: str | None = None, **_: Any) -> None:
+        self._wire, self._broker = wire, wire.broker
+        self._id = transactional_id
+        self._epoch = -1
+        self.client = _Client(wire)
+        self._message_accumulator = _NoBatches()
+        self._txn_manager = _NoTransaction()
+
+    async def start(self) -> None:
+        await asyncio.sleep(0)
+        if self._id is not None:
+            name = self._id
+            self._epoch = await self._wire.until_free("fence", lambda: self._broker.begin_epoch(name))
+
+    async def stop(self) -> None:
+        await asyncio.sleep(0)
+
+    async def partitions_for(self, topic: str) -> set[int]:
+        return set(range(await self._wire.request("metadata", lambda: self._broker.counts[topic])))
+
+    async def begin_transaction(self) -> None:
+        await asyncio.sleep(0)
+
+    async def send_batch(
+        self, batch: BatchBuilder, topic: str, *, partition: int
+    ) -> asyncio.Future[_Acknowledged]:
+        rows = [(r.key, r.value, tuple(r.headers)) for r in _records(batch)]
+        await asyncio.sleep(0)
+        return asyncio.ensure_future(self._deliver((topic, partition), rows))
+
+    async def _deliver(self, tp: tuple[str, int], rows: list[Row]) -> _Acknowledged:
+        broker, wire = self._broker, self._wire
+        if self._id is None:
+            return _Acknowledged(await wire.request(f"send {tp[0]}", lambda: broker.append(tp, rows)))
+        name, epoch = self._id, self._epoch
+        await wire.until_free("add partition", lambda: broker.add_partition(name, epoch, tp))
+        return _Acknowledged(
+            await wire.request(f"produce {tp[0]}", lambda: broker.produce(name, epoch, tp, rows))
+        )
+
+    async def send_offsets_to_transaction(self, offsets: Mapping[Any, int], group: str) -> None:
+        name, epoch, broker = self._id or "", self._epoch, self._broker
+        plain = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
+        await self._wire.until_free("add offsets", lambda: broker.add_offsets(name, epoch))
+        await self._wire.request("commit offsets", lambda: broker.commit_offsets(name, epoch, plain))
+
+    async def commit_transaction(self) -> None:
+        name, epoch = self._id or "", self._epoch
+        await self._wire.request("commit", lambda: self._broker.end_transaction(name, epoch, "committed"))
+
+    async def abort_transaction(self) -> None:
+        name, epoch = self._id or "", self._epoch
+        await self._wire.request("abort", lambda: self._broker.end_transaction(name, epoch, "aborted"))
+
+
+def _records(batch: BatchBuilder) -> Iterable[Any]:
+    records = MemoryRecords(bytes(batch._build()))
+    while (part := records.next_batch()) is not None:
+        yield from part
+
+
+class _NoBatches:
+    _pending_batches: tuple[()] = ()
+    _batches: Mapping[Any, Any] = {}
+
+
+class _NoTransaction:
+    _transaction_waiter = None
+
+    @staticmethod
+    def partitions_to_add() -> tuple[()]:
+        return ()
+
+
+@dataclass(frozen=True)
+class _Acknowledged:
+    offset: int
+
+
+class _Client:
+    """Of aiokafka's client: asking for metadata."""
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+
+    async def _metadata_update(self, found: Any, topics: list[str]) -> bool:
+        counts = self._wire.broker.counts
+        await self._wire.request("metadata", lambda: None)
+        found._partitions = {topic: dict.fromkeys(range(counts[topic])) for topic in topics}
+        return True
+
+
+class Reader:
+    """Of AIOKafkaConsumer what `changelog` uses."""
+
+    def __init__(self, *, wire: Wire, isolation_level: str = "read_uncommitted", **_: Any) -> None:
+        self._wire, self._broker, self._isolation = wire, wire.broker, isolation_level
+        self._client = self
+        self._tp: Any = None
+        self._at = 0
+
+    async def start(self) -> None:
+        await asyncio.sleep(0)
+
+    async def stop(self) -> None:
+        await asyncio.sleep(0)
+
+    async def _wait_on_metadata(self, topic: str) -> set[int]:
+        return set(range(await self._wire.request("metadata", lambda: self._broker.counts[topic])))
+
+    def assign(self, tps: list[Any]) -> None:
+        (self._tp,) = tps
+
+    async def seek_to_beginning(self, tp: Any) -> None:
+        await asyncio.sleep(0)
+        self._at = 0
+
+    async def end_offsets(self, tps: list[Any]) -> dict[Any, int]:
+        end = await self._wire.request("end", lambda: self._broker.end(tuple(self._tp), self._isolation))
+        return {self._tp: end}
+
+    async def position(self, tp: Any) -> int:
+        await asyncio.sleep(0)
+        return self._at
+
+    async def getmany(self, tp: Any, timeout_ms: int) -> dict[Any, list[Entry]]:
+        found, at = await self._wire.request(
+            "fetch", lambda: self._broker.read(tuple(tp), self._at, FETCHED, self._isolation)
+        )
+        if at == self._at:
+            await asyncio.sleep(timeout_ms / 1000)
+        self._at = at
+        return {tp: found}
+
+
+class Ear:
+    """Of `control.Control` what the worker uses; nobody pauses anything here."""
+
+    def __init__(self, *_: Any) -> None: ...
+
+    async def known(self) -> None: ...
+
+    def stop(self) -> None: ...
+
+    def tell(self, lanes: Iterable[Any]) -> list[Any]:
+        return []
+
+
+class Group:
+    """Of `transport.BatchConsumer` and its thread what the worker uses: positions, batches, commits."""
+
+    def __init__(self, wire: Wire, deliver: Callable[[TP, Batch], None]) -> None:
+        self._wire, self._broker = wire, wire.broker
+        self._deliver = deliver
+        self._at: dict[TP, Position] = {}
+        self._reads: dict[TP, int] = {}
+        self.held: frozenset[TP] = frozenset()
+        self.assigned: set[TP] = set()
+        self.thread = self
+
+    def hold(self, tp: TP) -> None:
+        self.held |= {tp}
+
+    def release(self, tp: TP) -> None:
+        self.held -= {tp}
+
+    async def run(self, work: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+        return await work()
+
+    def broken(self) -> None:
+        return None
+
+    async def seek_to(
+        self, wanted: Mapping[TP, int | None]
+    ) -> tuple[dict[TP, Position], dict[TP, tuple[int, int]]]:
+        await self._wire.request("first", lambda: None)
+        found = {}
+        for tp, offset in wanted.items():
+            if tp in self.assigned:
+                before = self._at.get(tp)
+                found[tp] = Position(1 if before is None else before.epoch + 1, offset or 0)
+                self._at[tp], self._reads[tp] = found[tp], offset or 0
+        return found, {}
+
+    async def committed_offsets(self, tps: Iterable[TP]) -> dict[TP, int | None]:
+        wanted = list(tps)
+        return await self._wire.request(
+            "committed", lambda: {tp: self._broker.committed.get(tuple(tp)) for tp in wanted}
+        )
+
+    async def commit_offsets(self, offsets: Mapping[TP, int]) -> None:
+        plain = {tuple(tp): offset for tp, offset in offsets.items()}
+        await self._wire.request("group commit", lambda: self._broker.commit(self._wire.process, plain))
+
+    async def bounds(self, tp: TP) -> tuple[int, int]:
+        return await self._wire.request("bounds", lambda: (0, self._broker.end(tuple(tp), "read_committed")))
+
+    async def ends(self, tps: list[TP]) -> dict[TP, Ends]:
+        ends = await self._wire.request(
+            "ends", lambda: {tp: self._broker.end(tuple(tp), "read_committed") for tp in tps}
+        )
+        return {tp: Ends(self._reads.get(tp), end, self._reads.get(tp, 0)) for tp, end in ends.items()}
+
+    async def pump(self) -> None:
+        """Fetch for ever what nobody holds back, and hand it to the lanes."""
+        while True:
+            found = False
+            for tp in sorted(self.assigned - self.held):
+                if tp not in self._at:
+                    continue
+                start, epoch = self._reads[tp], self._at[tp].epoch
+                records, at = self._broker.read(tuple(tp), start, FETCHED, "read_committed")
+                if records:
+                    self._reads[tp] = records[-1].offset + 1
+                    self._deliver(tp, Batch(list(records), epoch, start))
+                    found = True
+                else:
+                    self._reads[tp] = max(start, at)
+            await asyncio.sleep(0 if found else 0.05)

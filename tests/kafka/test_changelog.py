@@ -1,0 +1,105 @@
+"""What a changelog may hold beside good states: the last record of a key counts, and what cannot be read is named."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+import msgspec
+import pytest
+
+from journey_stream.errors import StateError
+from journey_stream.kafka.changelog import META_KEY, read_changelog
+from journey_stream.kafka.meta import META_FORMAT, read_meta, write_meta
+from journey_stream.settings import Settings
+from tests.kafka.cluster import client, send, topics
+from tests.kafka.log import Shell, history, options
+
+
+def load(key: bytes, state: bytes | None) -> None:
+    key.decode()
+    if state == b"poison":
+        raise StateError("cannot be read")
+
+
+async def read(settings: Settings, inspect: Callable[[bytes], None] | None = None) -> bytes | None:
+    name = (await topics(settings)).changelog
+    return await read_changelog(client(settings), name, 0, load, lambda at, end: None, inspect)
+
+
+async def fill(settings: Settings, *records: tuple[bytes, bytes | None]) -> str:
+    name = (await topics(settings)).changelog
+    await send(settings, [(name, 0, key, value, []) for key, value in records])
+    return name
+
+
+async def test_a_record_that_cannot_be_read_is_named_by_its_place_and_not_by_its_customer(
+    deployment: Callable[..., Settings],
+) -> None:
+    settings = deployment()
+    name = await fill(settings, (b"a", b"1"), (b"ada", b"poison"), (b"b", b"poison"))
+    with pytest.raises(StateError) as raised:
+        await read(settings)
+    for part in (f"{name}[0]@1 and 1 more", "cannot be read", "newer record under the same key"):
+        assert part in str(raised.value)
+    assert "ada" not in str(raised.value)
+
+
+async def test_a_key_that_is_no_text_is_named_too(deployment: Callable[..., Settings]) -> None:
+    settings = deployment()
+    name = await fill(settings, (b"\xff\xfe", b"1"))
+    with pytest.raises(StateError, match=rf"{name}\[0\]@0: .*utf-8"):
+        await read(settings)
+
+
+@pytest.mark.parametrize("newer", [b"good", None])
+async def test_a_newer_record_under_the_same_key_is_the_way_out(
+    deployment: Callable[..., Settings], newer: bytes | None
+) -> None:
+    settings = deployment()
+    await fill(settings, (b"ada", b"poison"), (META_KEY, b"meta"), (b"ada", newer))
+    assert b"meta" == await read(settings)
+
+
+async def test_a_second_look_finds_what_the_first_did_not_decode(deployment: Callable[..., Settings]) -> None:
+    settings = deployment()
+    name = await fill(settings, (b"a", b"1"), (b"b", b"2"))
+
+    def look(key: bytes) -> None:
+        if key == b"b":
+            raise StateError("damaged inside")
+
+    with pytest.raises(StateError, match=rf"{name}\[0\]@1: damaged inside"):
+        await read(settings, look)
+
+
+def checkpointed() -> bytes:
+    log, _ = history(Random(5), 10)
+    shell = Shell(log, options())
+    shell.step(100, 0)
+    shell.checkpoint()
+    assert shell.meta is not None
+    return shell.meta
+
+
+def test_a_checkpoint_of_a_newer_version_asks_for_an_upgrade_whatever_else_it_holds() -> None:
+    newer = msgspec.msgpack.encode([META_FORMAT + 1, "all", "is", "different"])
+    with pytest.raises(StateError, match=rf"came {META_FORMAT + 1}; .* upgrade this worker"):
+        read_meta(newer)
+
+
+def test_a_checkpoint_without_the_newest_fields_is_read() -> None:
+    fields = msgspec.msgpack.decode(checkpointed())
+    older = read_meta(msgspec.msgpack.encode(fields[:9]))
+    assert ({}, {}) == (older.population, older.received_at)
+    assert older.received == read_meta(checkpointed()).received
+
+
+def test_a_checkpoint_with_fields_of_the_future_is_read_as_far_as_we_know_it() -> None:
+    fields = msgspec.msgpack.decode(checkpointed())
+    assert checkpointed() == write_meta(read_meta(msgspec.msgpack.encode([*fields, "more"])))
+
+
+def test_a_damaged_checkpoint_says_so() -> None:
+    with pytest.raises(StateError, match=r"damaged .* begin anew"):
+        read_meta(b"\xc1 no msgpack")

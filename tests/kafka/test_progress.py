@@ -1,0 +1,121 @@
+"""Progress is told on when brokers were away; anything else that keeps it from being told ends the process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+
+from journey_stream.errors import BrokerError, told
+from journey_stream.kafka import progress
+from journey_stream.kafka.progress import Progress
+
+
+class Worker:
+    """What progress asks of the worker around it; `tell` is what becomes of a marker."""
+
+    def __init__(self, tell: Callable[[], None]) -> None:
+        self.options = SimpleNamespace(marker_seconds=0.001, partitions=1, idle_seconds=1.0, max_buffered=10)
+        self.consumer = SimpleNamespace(thread=SimpleNamespace(broken=lambda: None), crash=self._crash)
+        lane = SimpleNamespace(idle=False, at_end_since=3.0, highest=None, progress=self._progress)
+        self.intakes: dict[Any, Any] = {SimpleNamespace: lane}
+        self.lanes: dict[Any, Any] = {}
+        self.metrics = SimpleNamespace(held_sources=SimpleNamespace(set=lambda count: None))
+        self.crashed: BaseException | None = None
+        self.sent = 0
+        self._tell = tell
+
+    @staticmethod
+    def _progress(wall: int, idle: bool) -> tuple[int, bool]:
+        return wall, idle
+
+    def now(self) -> int:
+        return 0
+
+    async def send_hop(self, rows: Any) -> None:
+        self.sent += 1
+        self._tell()
+
+    async def _crash(self, why: BaseException) -> None:
+        self.crashed = why
+
+    def is_held(self, tp: Any, why: str) -> bool:
+        return False
+
+    def release(self, tp: Any, why: str) -> None:
+        return None
+
+    def look_whether_finished(self) -> None:
+        return None
+
+
+def failing(*errors: Exception) -> Callable[[], None]:
+    """Fail with each error once, then be well."""
+    left = list(errors)
+
+    def tell() -> None:
+        if left:
+            raise left.pop(0)
+
+    return tell
+
+
+async def run(worker: Worker, until: Callable[[], bool]) -> asyncio.Task[None]:
+    task = asyncio.create_task(Progress(worker).run())  # type: ignore[arg-type]
+    async with asyncio.timeout(10):
+        while not until() and not task.done():
+            await asyncio.sleep(0.01)
+    return task
+
+
+async def test_brokers_that_are_away_are_tried_again_and_told_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(progress, "PAUSE", 0.01)
+    caplog.set_level(logging.INFO)
+    away = (KafkaConnectionError("away"), TimeoutError(), OSError("reset"), BrokerError("no topic"))
+    worker = Worker(failing(*away))
+    task = await run(worker, lambda: worker.sent > len(away) + 1)
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task
+    assert worker.crashed is None
+    said = [record.message for record in caplog.records]
+    assert [f"the brokers do not answer, trying on: {told(away[0])}"] == [
+        line for line in said if "trying on" in line
+    ]
+    assert 1 == said.count("the brokers answer again")
+    assert worker.intakes[SimpleNamespace].at_end_since is None
+
+
+async def test_a_fault_of_our_own_ends_the_process(caplog: pytest.LogCaptureFixture) -> None:
+    fault = KeyError("ours")
+    worker = Worker(failing(fault))
+    task = await run(worker, lambda: False)
+    await task
+    assert fault is worker.crashed
+    assert "progress cannot be told, the process ends" in caplog.text
+
+
+async def test_a_telling_under_way_ends_with_its_task() -> None:
+    worker = Worker(failing())
+    stuck = asyncio.Event()
+    ended = asyncio.Event()
+
+    async def send_hop(rows: Any) -> None:
+        stuck.set()
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.set()
+
+    worker.send_hop = send_hop  # type: ignore[method-assign]
+    task = await run(worker, stuck.is_set)
+    task.cancel()
+    await asyncio.wait_for(ended.wait(), 5)
