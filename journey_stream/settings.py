@@ -120,7 +120,9 @@ class Web(Part, frozen=True):
     """The worker's own pages: /metrics, /health, /ready."""
 
     host: Annotated[str, doc("Address to listen on; `0.0.0.0` inside a container.")] = "127.0.0.1"
-    port: Annotated[Port, doc("Port; 0 switches the pages off.")] = 6066
+    port: Annotated[
+        Port, doc("Port; 0 switches the pages off. With `processes` each has its own on the ports after it.")
+    ] = 6066
 
 
 class DeclaredType(Part, frozen=True):
@@ -203,6 +205,9 @@ class Settings(Part, frozen=True):
         ),
     ] = "broker"
     retention: Annotated[Retention, doc("How long topics keep records.")] = Retention()
+    processes: Annotated[
+        Count, doc("Worker processes that `worker` starts on this machine, one processor core each.")
+    ] = 1
     clock: Annotated[
         Literal["wall", "event"], doc("`wall`: live. `event`: only events move the clock (demo, backfill).")
     ] = "wall"

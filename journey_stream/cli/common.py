@@ -103,6 +103,9 @@ MORE = {
         multiple=True,
         help="Shipped name, YAML file or folder; may be repeated.",
     ),
+    "processes": click.option(
+        "-n", "--processes", metavar="N", help="Worker processes to start, one processor core each."
+    ),
     "clock": click.option("--clock", metavar="wall|event", help="What moves the clock."),
     "until": click.option("--until", metavar="TIME", help="Let the clock run up to here and no further."),
 }

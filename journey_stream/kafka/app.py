@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
 import sys
@@ -46,6 +47,9 @@ from journey_stream.values import NEVER, SECOND
 log = logging.getLogger(__name__)
 
 LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+LOG_FORMAT_OF_ONE: Final = "%(asctime)s %(levelname)s %(processName)s %(name)s: %(message)s"
+"""Of several processes: which of them speaks."""
+_LAST_PORT: Final = 65_535
 FETCHES_PER_POLL: Final = 4
 """Records taken per poll over all partitions, in fetches of `fetch.records`."""
 
@@ -126,7 +130,9 @@ def worker_options(settings: Settings, parts: Parts, *, broker_times: bool = Fal
     )
 
 
-def build_app(settings: Settings, parts: Parts, *, broker_times: bool = False) -> JourneyApp:
+def build_app(
+    settings: Settings, parts: Parts, process: int = 0, *, broker_times: bool = False
+) -> JourneyApp:
     """Make the Faust app of a worker; `app.journeys` are its lanes."""
     names = TopicNames.of(settings)
     options = worker_options(settings, parts, broker_times=broker_times)
@@ -160,7 +166,7 @@ def build_app(settings: Settings, parts: Parts, *, broker_times: bool = False) -
     app.journeys = worker
     transport = BatchTransport(app.conf.broker_consumer, app, app.loop)
     transport.options = GroupOptions(
-        client=options.client,
+        client={**options.client, "client_id": client_id(settings, process)},
         group=settings.application_id,
         assignor=sticky_assignor(),
         max_records=settings.fetch.records * FETCHES_PER_POLL,
@@ -180,9 +186,14 @@ def build_app(settings: Settings, parts: Parts, *, broker_times: bool = False) -
     return app
 
 
-def set_up_logging(level: str) -> None:
+def client_id(settings: Settings, process: int = 0) -> str:
+    """Name this worker for whoever looks at the group (`kafka-consumer-groups --describe`)."""
+    return f"{settings.application_id}-{socket.gethostname()}-{process or os.getpid()}"
+
+
+def set_up_logging(level: str, process: int = 0) -> None:
     """Log to standard error; libraries only when debugging, since lanes report what fails themselves."""
-    logging.basicConfig(level=level.upper(), format=LOG_FORMAT)
+    logging.basicConfig(level=level.upper(), format=LOG_FORMAT_OF_ONE if process else LOG_FORMAT)
     if level != "debug":
         for name, least in (
             ("aiokafka", logging.CRITICAL),
@@ -192,12 +203,13 @@ def set_up_logging(level: str) -> None:
             logging.getLogger(name).setLevel(least)
 
 
-def run_parts(settings: Settings, parts: Parts, *, exit_when_done: bool = False) -> int:
+def run_parts(settings: Settings, parts: Parts, process: int = 0, *, exit_when_done: bool = False) -> int:
     """Run a worker until it is told to stop; gives the exit code.
 
     Args:
         settings: the operator's choices.
         parts: what to run.
+        process: its number among several of one parent, 0 for a worker by itself.
         exit_when_done: end once everything up to `until` is done (`clock: event`).
 
     Raises:
@@ -207,13 +219,13 @@ def run_parts(settings: Settings, parts: Parts, *, exit_when_done: bool = False)
     """
     # Until Faust listens for it: a container's first process would otherwise not hear SIGTERM at all.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    set_up_logging(settings.log_level)
-    _check_port(settings)
+    set_up_logging(settings.log_level, process)
+    check_ports(settings)
     use_fast_loop()
     ensured = asyncio.run(ensure_topics(settings, extra=parts.extra_topics))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    app = build_app(settings, parts, broker_times=ensured.broker_times)
+    app = build_app(settings, parts, process, broker_times=ensured.broker_times)
     host = JourneyHost(
         app,
         loop=loop,
@@ -253,18 +265,33 @@ def _stop_when_done(app: JourneyApp, host: JourneyHost) -> Callable[[], Any]:
     return stop_when_done
 
 
-def _check_port(settings: Settings) -> None:
-    """Refuse a taken port here, with the way out: Faust would only fail with a trace."""
-    host, port = settings.web.host, settings.web.port
-    if not port:
+def check_ports(settings: Settings, more: int = 0) -> None:
+    """Refuse a taken port here, with the way out: Faust would only fail with a trace.
+
+    Args:
+        settings: the operator's choices.
+        more: so many ports after it are wanted, too.
+
+    Raises:
+        SettingsError: a port is taken, or there is none such.
+    """
+    host, first = settings.web.host, settings.web.port
+    if not first:
         return
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            msg = (
-                f"`web.port`: cannot serve the worker's pages on {host}:{port}: {error.strerror}. "
-                "Another worker on this machine? Choose another port, or 0 for no pages"
-            )
-            raise SettingsError(msg) from None
+    if first + more > _LAST_PORT:
+        msg = (
+            f"`web.port`: {more} processes need the ports {first} to {first + more}, the last there is is "
+            f"{_LAST_PORT}. Choose a lower one, or 0 for no pages"
+        )
+        raise SettingsError(msg)
+    for port in range(first, first + more + 1):
+        with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((host, port))
+            except OSError as error:
+                msg = (
+                    f"`web.port`: cannot serve the worker's pages on {host}:{port}: {error.strerror}. "
+                    "Another worker on this machine? Choose another port, or 0 for no pages"
+                )
+                raise SettingsError(msg) from None

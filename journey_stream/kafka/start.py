@@ -6,14 +6,22 @@ anything is started.
 
 from __future__ import annotations
 
+import asyncio
+import logging
+from functools import partial
+
 from journey_stream.deployment import Deployment, assemble, extra_topics
 from journey_stream.encode import Encoder
 from journey_stream.engine.partition import Partition
 from journey_stream.engine.program import side_by_side
-from journey_stream.kafka.app import Parts, run_parts
+from journey_stream.kafka.app import Parts, check_ports, run_parts
 from journey_stream.kafka.meta import JourneyVersion
+from journey_stream.kafka.processes import Family
+from journey_stream.kafka.topics import ensure_topics
 from journey_stream.kafka.versions import Versions
 from journey_stream.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 def parts_of(deployment: Deployment) -> Parts:
@@ -35,10 +43,39 @@ def parts_of(deployment: Deployment) -> Parts:
     )
 
 
-def run_worker(settings: Settings, *, exit_when_done: bool = False) -> int:
+def run_worker(settings: Settings, process: int = 0, *, exit_when_done: bool = False) -> int:
     """Run a worker until it is told to stop, or until all is done; return its exit code.
+
+    Args:
+        settings: the operator's choices.
+        process: its number among several that one parent started, 0 for a worker by itself.
+        exit_when_done: end once everything up to `until` is done (`clock: event`).
 
     Raises:
         JourneyStreamError: it cannot start; the message says who can mend what.
     """
-    return run_parts(settings, parts_of(assemble(settings)), exit_when_done=exit_when_done)
+    return run_parts(settings, parts_of(assemble(settings)), process, exit_when_done=exit_when_done)
+
+
+def run_workers(settings: Settings, *, exit_when_done: bool = False) -> int:
+    """Run `settings.processes` workers until they are told to stop or all is done; return the exit code.
+
+    What does not fit is found before any of them is started.
+
+    Raises:
+        JourneyStreamError: they cannot start; the message says who can mend what.
+    """
+    deployment = assemble(settings)
+    check_ports(settings, settings.processes)
+    asyncio.run(ensure_topics(settings, extra=extra_topics(settings)))
+    if settings.processes > deployment.settings.partitions:
+        log.warning(
+            "%d processes share %d keyed partitions: %d of them will have no customers (`partitions`)",
+            settings.processes,
+            settings.partitions,
+            settings.processes - settings.partitions,
+        )
+    del deployment  # the parent keeps none of it
+    return Family(
+        settings, partial(run_worker, exit_when_done=exit_when_done), until_done=exit_when_done
+    ).run()

@@ -197,5 +197,5 @@ def test_a_taken_port_is_named_with_the_way_out() -> None:
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=f"127.0.0.1:{port}.*Choose another port, or 0"):
-            app._check_port(Settings(web=Web(port=port)))
-    app._check_port(Settings(web=Web(port=0)))
+            app.check_ports(Settings(web=Web(port=port)))
+    app.check_ports(Settings(web=Web(port=0)))
