@@ -1,4 +1,4 @@
-"""The pages of several worker processes on one port: /metrics, /health, /ready, and /, where each has its own.
+"""One port for the pages of several processes: /metrics, /health, /ready, and / with where each has its own.
 
 Enters: the settings, and which processes run. Leaves: answers for all of them together: `ok` and `ready` only
 if every one is; the metrics of all, each with a label `process` more. Strategy: the parent asks the children

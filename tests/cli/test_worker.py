@@ -70,9 +70,10 @@ security:
     return path
 
 
-def work(config: Path) -> None:
+def work(config: Path, processes: int) -> None:
+    command = [sys.executable, "-m", "journey_stream", "worker", "--config", str(config)]
     ran = subprocess.run(
-        [sys.executable, "-m", "journey_stream", "worker", "--config", str(config), "--exit-when-done"],
+        [*command, "--exit-when-done", "--processes", str(processes)],
         capture_output=True,
         text=True,
         timeout=120,
@@ -135,11 +136,24 @@ def test_workers_of_two_deployments_on_one_protected_cluster_each_equal_their_re
         config = configuration(chosen, tmp_path / f"{number}.yaml")
         settings = load_settings(config.read_text("utf-8"))
         asyncio.run(fill(settings))
-        work(config)
+        work(config, processes=1 + number)
         found = asyncio.run(published(settings))
         assert len(found) > 40
         assert contents(replayed(chosen.journeys, tmp_path / f"shop-{number}")) == contents(found)
         assert set(chosen.journeys) == {each["journey"] for each in found}
+
+
+def test_several_processes_do_not_start_when_one_could_not(tmp_path: Path):
+    ran = subprocess.run(
+        [sys.executable, "-m", "journey_stream", "worker", "--processes", "3", "--set", "web.port=65534"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert 2 == ran.returncode
+    assert "3 processes need the ports 65534 to 65537" in ran.stderr
+    assert "started" not in ran.stderr
 
 
 def test_a_wrong_password_is_a_clear_error(protected: EmbeddedKafka, tmp_path: Path):

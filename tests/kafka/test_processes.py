@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -22,7 +25,19 @@ from journey_stream.errors import SettingsError
 from journey_stream.kafka import app
 from journey_stream.kafka.processes_web import Pages, merged
 from journey_stream.settings import Settings, Web
-from tests.kafka.cluster import ROOT
+from journey_stream.values import SECOND
+from tests.kafka.cluster import (
+    ROOT,
+    WorkerProcess,
+    ended,
+    eventually,
+    read_values,
+    send,
+    tally_found,
+    tally_oracle,
+    topics,
+)
+from tests.kafka.test_worker import UNTIL, shop_rows, values_of
 
 
 @contextmanager
@@ -222,3 +237,41 @@ def test_ports_that_are_taken_or_do_not_exist_are_named_before_anything_starts()
         port = taken.getsockname()[1]
         with pytest.raises(SettingsError, match=f"127.0.0.1:{port}"):
             app.check_ports(Settings(web=Web(port=port - 1)), 1)
+
+
+# -- on a real Kafka -----------------------------------------------------------------------------------------
+
+
+async def test_processes_share_the_partitions_and_one_that_is_killed_leaves_no_trace(
+    deployment: Callable[..., Settings], tmp_path: Path
+) -> None:
+    port = free_ports(3)
+    settings = deployment(clock="event", until=UNTIL, idle_after=5 * SECOND, processes=2, web=Web(port=port))
+    names = await topics(settings)
+    rows = shop_rows(names, 4000, Random(5))
+    half = len(rows) // 2
+    await send(settings, rows[:half])
+    parent = WorkerProcess(settings, tmp_path, "--exit-when-done")
+    with ended([parent]):
+
+        async def both_at_work() -> dict[int, int]:
+            # The second is ready once it has been given its share.
+            shared = {"worker-1", "worker-2"} <= set(
+                re.findall(r"INFO (worker-\d) \S+: \S+ taken over", parent.text())
+            )
+            return started(parent.text()) if shared else {}
+
+        found = await eventually(both_at_work)
+        os.kill(found[2], signal.SIGKILL)
+        await send(settings, rows[half:])
+        assert 0 == parent.wait(120)
+    assert "process 2 died (SIGKILL): started again" in parent.text()
+    assert not any(alive(pid) for pid in started(parent.text()).values())
+    assert Counter(tally_oracle(values_of(rows), UNTIL)) == Counter(
+        tally_found(await read_values(settings, names.transitions))
+    )
+
+
+def started(text: str) -> dict[int, int]:
+    """Process number to process id, as the log tells it."""
+    return {int(number): int(pid) for number, pid in re.findall(r"process (\d) started \(pid (\d+)\)", text)}
