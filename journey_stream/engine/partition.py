@@ -343,6 +343,7 @@ class Partition(Residents):
             store.put(person, blob)
             changes.append((person, blob))
         changes += [(person, None) for person in store.cut(self.horizon)]
+        store.tidy(len(self._touched) // 16)
         run, population = self._run, growth(self._run.records)
         population.update(self._population)
         drained = Drained(

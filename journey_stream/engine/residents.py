@@ -82,9 +82,17 @@ class Residents:
         gone = {person for person in self._touched if person not in self._hot}
         return [person for person in dict.fromkeys((*self._store.people(), *self._hot)) if person not in gone]
 
-    def of_other_layouts(self) -> list[tuple[str, bytes]]:
-        """Everybody whose state at rest was written under other definitions, with that state."""
+    def of_other_layouts(self) -> list[str]:
+        """Everybody whose state at rest was written under other definitions."""
         return self._store.of_other_layouts()
+
+    def at_rest(self, person: str) -> bytes | None:
+        """The bytes of a state as a former `drain` gave them, None for nobody."""
+        return self._store.at_rest(person)
+
+    def tidy(self, count: int = 1_000) -> None:
+        """Use spare time: make so many states at rest small."""
+        self._store.tidy(count)
 
     # Memory.
 

@@ -170,6 +170,11 @@ def due_of(blob: bytes) -> int:
     """
     if len(blob) < HEADERS.get(blob[0] if blob else 0, NEVER):
         raise StateError(_unreadable(blob))
+    return due_at(blob)
+
+
+def due_at(blob: bytes) -> int:
+    """Read the earliest due of a state that was looked at before."""
     return int.from_bytes(blob[1:9], "big")
 
 

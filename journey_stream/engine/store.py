@@ -3,6 +3,7 @@
 In: states as a former drain gave them, the layouts they were written in, the horizon. Out: decoded customers
 and histories. A history none of whose entries lies above the horizon is settled: nothing on time can come
 before any of it. Settled ones are cut off in memory, without decoding, a minute or two after their time.
+What is left is packed (`packing`) when there is time for it, and unpacked when its customer is touched.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from journey_stream.engine.packing import Packing, is_packed
 from journey_stream.engine.program import Program
 from journey_stream.engine.recent import HistoryReader, Recent, newest_of
 from journey_stream.engine.rest import Reader
@@ -19,6 +21,7 @@ from journey_stream.engine.state import (
     Customer,
     core_end,
     core_of,
+    due_at,
     due_of,
     encode_core,
     fingerprint_of,
@@ -27,7 +30,7 @@ from journey_stream.values import MINUTE, NEVER
 
 LAYOUT_KEY: Final = "\0layout:"
 """States under a key that begins so are layouts (`Program.layout_bytes`), not persons."""
-CUT_AT_ONCE: Final = 20_000
+CUT_AT_ONCE: Final = 5_000
 """Histories looked at per drain, more or less, so that a restart is not one long halt."""
 
 
@@ -44,6 +47,9 @@ class Store:
         self._histories = HistoryReader(program.vocabulary)
         self._settling: dict[int, list[str]] = {}
         """Minute in which a history may be settled, to whose: every history at rest is in one of them."""
+        self._packing = Packing()
+        self._loose: set[str] = set()
+        """Whose state may be fit to be packed."""
 
     def __len__(self) -> int:
         return len(self.blobs) - len(self.nobodies)
@@ -56,11 +62,11 @@ class Store:
         """Whether there is a state of this person."""
         return person in self.blobs and person not in self.nobodies
 
-    def of_other_layouts(self) -> list[tuple[str, bytes]]:
-        """Everybody known whose state was written under other definitions, with that state."""
+    def of_other_layouts(self) -> list[str]:
+        """Everybody known whose state was written under other definitions."""
         own = self._own
         return [
-            (person, blob)
+            person
             for person, blob in self.blobs.items()
             if fingerprint_of(blob) != own and person not in self.nobodies
         ]
@@ -73,6 +79,8 @@ class Store:
         """
         due = due_of(blob)
         self.put(person, blob)
+        if self._pack(person, blob):
+            self._loose.discard(person)
         return due, fingerprint_of(blob) == self._own
 
     def put(self, person: str, blob: bytes) -> None:
@@ -80,8 +88,10 @@ class Store:
         old = self.blobs.get(person)
         self.blobs[person] = blob
         end = core_end(blob)
-        if end < len(blob) and (old is None or core_end(old) == len(old)):
+        if end < len(blob) and (old is None or is_packed(old) or core_end(old) == len(old)):
             self._settling.setdefault(newest_of(blob, end) // MINUTE, []).append(person)
+        else:
+            self._loose.add(person)
         if end == HEADER and blob[0] == VERSION:
             self.nobodies.add(person)
         elif self.nobodies:
@@ -92,29 +102,53 @@ class Store:
         self.nobodies.discard(person)
         return self.blobs.pop(person, None) is not None
 
+    def tidy(self, count: int) -> None:
+        """Pack so many states at most of those that rest without a history."""
+        loose, blobs = self._loose, self.blobs
+        unlearnt = []
+        for _ in range(min(count, len(loose))):
+            person = loose.pop()
+            blob = blobs.get(person)
+            if blob is not None and not self._pack(person, blob):
+                unlearnt.append(person)
+        loose.update(unlearnt)
+
+    def _pack(self, person: str, blob: bytes) -> bool:
+        """Pack a state that fits; tells whether all is done that can be."""
+        packing = self._packing
+        if not packing.fits(blob) or person in self.nobodies:
+            return True
+        packed = self.blobs[person] = packing.pack(blob)
+        return packed is not blob
+
     # What they mean.
+
+    def at_rest(self, person: str) -> bytes | None:
+        """The bytes of a state, with its history."""
+        blob = self.blobs.get(person)
+        return self._packing.unpack(blob) if blob is not None and is_packed(blob) else blob
 
     def peek(self, person: str) -> Customer | None:
         """Decode the state of a person, None for nobody."""
-        blob = self.blobs.get(person)
+        blob = self.at_rest(person)
         return None if blob is None or person in self.nobodies else self.reader.read(person, blob)
 
     def due_of(self, person: str) -> int:
         """The earliest due of a state at rest, NEVER for nobody."""
         blob = self.blobs.get(person)
-        return NEVER if blob is None else due_of(blob)
+        return NEVER if blob is None else due_at(blob)
 
     def history(self, person: str, horizon: int) -> bytes:
         """The history of a person, if it is of use: neither settled nor of other definitions."""
         blob = self.blobs.get(person)
-        if blob is None or fingerprint_of(blob) != self._own:
+        if blob is None or is_packed(blob) or fingerprint_of(blob) != self._own:
             return b""
         end = core_end(blob)
         return blob[end:] if end < len(blob) and newest_of(blob, end) > horizon else b""
 
     def base(self, person: str) -> bytes:
         """The core of the state at rest as the base of a history: empty for nobody."""
-        blob = self.blobs.get(person)
+        blob = self.at_rest(person)
         if blob is None or person in self.nobodies:
             return b""
         if blob[0] != VERSION or fingerprint_of(blob) != self._own:
@@ -133,21 +167,24 @@ class Store:
     def cut(self, horizon: int) -> list[str]:
         """Cut settled histories off; gives the persons of whom nothing is left."""
         gone: list[str] = []
-        looked = 0
-        while self._settling and looked < CUT_AT_ONCE:
+        room = CUT_AT_ONCE
+        while self._settling and room > 0:
             minute = min(self._settling)
             if (minute + 1) * MINUTE > horizon:
                 break
-            people = self._settling.pop(minute)
-            looked += len(people)
-            for person in people:
+            people = self._settling[minute]
+            for person in people[-room:]:
                 self._look(person, horizon, gone)
+            room, left = room - len(people), len(people) - room
+            if left > 0:
+                del people[left:]
+            else:
+                del self._settling[minute]
         return gone
 
     def _look(self, person: str, horizon: int, gone: list[str]) -> None:
         blob = self.blobs.get(person)
-        end = 0 if blob is None else core_end(blob)
-        if blob is None or end == len(blob):
+        if blob is None or is_packed(blob) or (end := core_end(blob)) == len(blob):
             return
         newest = newest_of(blob, end)
         if newest > horizon:
@@ -157,3 +194,4 @@ class Store:
             gone.append(person)
         else:
             self.blobs[person] = blob[:end]
+            self._loose.add(person)

@@ -40,9 +40,9 @@ def occupied(partition: Partition) -> set[str]:
     """Name the versions (`buyer-value@1`) that somebody is in: reads every state."""
     found: set[str] = set()
     own = partition.program.layout.journeys
-    other = dict(partition.of_other_layouts())
+    other = set(partition.of_other_layouts())
     for person in partition.people():
-        blob = other.get(person) or partition.encoded(person)
+        blob = partition.at_rest(person) if person in other else partition.encoded(person)
         if blob is not None:
             layout = partition.reader.translation(blob).old.journeys if person in other else own
             stages = decode(person, blob).stages
@@ -72,8 +72,13 @@ class Switch:
             VersionError: a customer is where nothing is said about, or history does not know a customer.
         """
         for _ in range(min(count, len(self._left))):
-            person, blob = self._left.pop()
-            self._take_over(person, blob)
+            person = self._left.pop()
+            self._take_over(person, self._at_rest(person))
+
+    def _at_rest(self, person: str) -> bytes:
+        blob = self._partition.at_rest(person)
+        assert blob is not None, "they are known"
+        return blob
 
     def _take_over(self, person: str, blob: bytes) -> None:
         reader, program = self._partition.reader, self._partition.program
@@ -108,7 +113,8 @@ class Switch:
     def _check_history(self) -> None:
         """See that history knows everybody whose stage it has to tell, before anything is published."""
         known = set() if self._history is None else set(self._history.people())
-        for person, blob in self._left:
+        for person in self._left:
+            blob = self._at_rest(person)
             translation = self._partition.reader.translation(blob)
             for route in translation.routes if person not in known else ():
                 if route is None or route.change is None or route.change.policy != "replay":

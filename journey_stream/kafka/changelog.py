@@ -1,9 +1,9 @@
 """The changelog of a keyed partition: its key space, and reading it back in batches.
 
-Enters: the changelog topic's partition. Leaves: (person, state or None) pairs and the last checkpoint's
-meta record. Strategy: read once to the read_committed end with a consumer of its own, without a group;
-nothing is decoded but keys. Whoever calls has fenced the former owner first: from then on nobody else can
-move that end. The last record of a key counts, as compaction has it: one that cannot be read hurts nobody
+Enters: the changelog topic's partition, and where to begin. Leaves: (person, state or None) pairs and the
+last checkpoint's meta record. Strategy: read once to the read_committed end with a consumer of its own,
+without a group; nothing is decoded but keys. Whoever calls has fenced the former owner first: from then on
+nobody else can move that end. Whoever kept what came before an offset reads from there only. The last record of a key counts, as compaction has it: one that cannot be read hurts nobody
 when a later one replaces it, and stops the partition when none does.
 """
 
@@ -29,8 +29,9 @@ async def read_changelog(
     load: Callable[[bytes, bytes | None], None],
     progress: Callable[[int, int], None],
     inspect: Callable[[bytes], None] | None = None,
+    from_offset: int = 0,
 ) -> bytes | None:
-    """Feed every state to `load` and give the value of the last meta record, None if there is none.
+    """Feed every state to `load` and give the value of the last meta record read, None if there is none.
 
     Args:
         client: connection options.
@@ -39,9 +40,10 @@ async def read_changelog(
         load: takes a person's key and state; None is a tombstone.
         progress: is told (offset reached, end) after each batch.
         inspect: asked about every key in the end, if given; raises StateError for a state it cannot read.
+        from_offset: what stands before this offset is left out; the caller has it.
 
     Raises:
-        StateError: the partition does not exist, or a state in it cannot be read.
+        StateError: the partition does not exist, ends before `from_offset`, or a state in it cannot be read.
     """
     tp = TopicPartition(topic, partition)
     consumer = AIOKafkaConsumer(
@@ -62,8 +64,15 @@ async def read_changelog(
             )
             raise StateError(msg)
         consumer.assign([tp])
-        await consumer.seek_to_beginning(tp)
         end = (await consumer.end_offsets([tp]))[tp]
+        first = (await consumer.beginning_offsets([tp]))[tp]
+        if from_offset > end:
+            msg = (
+                f"changelog {topic}[{partition}]: expected it to reach offset {from_offset}, up to where its "
+                f"states are known, but it ends at {end}: it was made anew"
+            )
+            raise StateError(msg)
+        consumer.seek(tp, max(first, from_offset))
         reading = _Reading(load, keep_offsets=inspect is not None)
         position = await consumer.position(tp)
         progress(position, end)

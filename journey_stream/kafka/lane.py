@@ -343,6 +343,7 @@ class JourneyLane:
             seconds = min(seconds, wait - (time.monotonic() - self._committed_at))
         if seconds <= 0:
             return
+        logic.engine.tidy()
         inbox = self.inbox
         inbox.wake.clear()
         if inbox.queued or inbox.gap or not self._owned.is_set():

@@ -73,6 +73,25 @@ async def test_a_second_look_finds_what_the_first_did_not_decode(deployment: Cal
         await read(settings, look)
 
 
+async def test_who_kept_what_came_before_an_offset_reads_the_tail_alone(
+    deployment: Callable[..., Settings],
+) -> None:
+    settings = deployment()
+    name = await fill(settings, (b"a", b"1"), (META_KEY, b"old"), (b"b", b"2"), (META_KEY, b"new"))
+    loaded: list[bytes] = []
+
+    async def tail(offset: int) -> bytes | None:
+        loaded.clear()
+        return await read_changelog(
+            client(settings), name, 0, lambda k, v: loaded.append(k), lambda at, end: None, from_offset=offset
+        )
+
+    assert (b"new", [b"b"]) == (await tail(2), loaded)
+    assert (None, []) == (await tail(4), loaded)
+    with pytest.raises(StateError, match=r"to reach offset 5.* ends at 4: it was made anew"):
+        await tail(5)
+
+
 def checkpointed() -> bytes:
     log, _ = history(Random(5), 10)
     shell = Shell(log, options())
