@@ -3,8 +3,9 @@
 Enters: the changelog topic's partition, and where to begin. Leaves: (person, state or None) pairs and the
 last checkpoint's meta record. Strategy: read once to the read_committed end with a consumer of its own,
 without a group; nothing is decoded but keys. Whoever calls has fenced the former owner first: from then on
-nobody else can move that end. Whoever kept what came before an offset reads from there only. The last record of a key counts, as compaction has it: one that cannot be read hurts nobody
-when a later one replaces it, and stops the partition when none does.
+nobody else can move that end. Whoever kept what came before an offset reads from there only. The last record
+of a key counts, as compaction has it: one that cannot be read hurts nobody when a later one replaces it, and
+stops the partition when none does.
 """
 
 from __future__ import annotations
