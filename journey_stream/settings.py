@@ -194,6 +194,13 @@ class Settings(Part, frozen=True):
     ] = msgspec.field(default_factory=lambda: list(SOURCES))
     partitions: Annotated[Count, doc("Partitions of the keyed topic, the changelog and the topics out.")] = 8
     source_partitions: Annotated[Count, doc("Partitions of source topics that we create.")] = 8
+    keyed_input: Annotated[
+        Literal["none", "murmur2", "crc32", "fnv1a"],
+        doc(
+            "Partitioner of producers that already key by person: source topics, with as many partitions as "
+            "`partitions`, are then read without the hop (docs/keyed-input.md)."
+        ),
+    ] = "none"
     replication: Annotated[
         Annotated[int, msgspec.Meta(ge=-1)],
         doc("Copies of topics that we create; -1 = the cluster's default."),

@@ -325,4 +325,11 @@ def _across(settings: Settings) -> list[str]:
         problems.append("`rates` needs `currency`: the currency that amounts are kept in")
     if len(set(settings.sources)) != len(settings.sources):
         problems.append("`sources` names a topic twice: keep one of each")
+    if settings.keyed_input != "none":
+        problems += [
+            f"`versions`: policy `replay` for `{each.journey}` reads history from the keyed topic, which "
+            "with `keyed_input` does not hold it: choose `migrate` or `keep`"
+            for each in settings.versions
+            if each.policy == "replay"
+        ]
     return problems

@@ -28,7 +28,7 @@ from journey_stream.errors import SettingsError
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka.assignor import sticky_assignor
 from journey_stream.kafka.group import GroupOptions
-from journey_stream.kafka.keyed import Options
+from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.lane import LaneOptions
 from journey_stream.kafka.loops import use_fast_loop
 from journey_stream.kafka.metrics import Metrics
@@ -92,6 +92,7 @@ def worker_options(settings: Settings, parts: Parts, *, broker_times: bool = Fal
             changelog=names.changelog,
             outs=(names.transitions, names.signals, names.stages, names.dead_letters, *parts.extra_topics),
             partitions=settings.partitions,
+            keyed_input=settings.keyed_input,
         ),
         events=names.events,
         control=names.control,
@@ -107,6 +108,7 @@ def worker_options(settings: Settings, parts: Parts, *, broker_times: bool = Fal
             fence=BEGINNING if settings.backfill.until is None else settings.backfill.until,
             withhold=settings.backfill.records == "withheld",
             broker_times=broker_times,
+            keyed_input=settings.keyed_input,
         ),
         lane=LaneOptions(
             client=client,
@@ -116,6 +118,8 @@ def worker_options(settings: Settings, parts: Parts, *, broker_times: bool = Fal
             max_record_bytes=settings.max_record_bytes,
             public_compression=settings.compression.public,
             internal_compression=settings.compression.internal,
+            keyed_input=settings.keyed_input,
+            direct=() if settings.keyed_input == "none" else names.sources,
             limits=Limits(
                 shortest=settings.checkpoint.interval / SECOND,
                 longest=settings.checkpoint.longest / SECOND,
@@ -168,7 +172,7 @@ def build_app(
     transport.options = GroupOptions(
         client={**options.client, "client_id": client_id(settings, process)},
         group=settings.application_id,
-        assignor=sticky_assignor(),
+        assignor=sticky_assignor(names.events, settings.keyed_input),
         max_records=settings.fetch.records * FETCHES_PER_POLL,
         startup_seconds=settings.startup_timeout / SECOND,
     )

@@ -53,12 +53,29 @@ def share(topics: Mapping[str, int], owned: Mapping[str, Owned]) -> dict[str, Ow
     return result
 
 
+def share_together(topics: Mapping[str, int], owned: Mapping[str, Owned], leader: str) -> dict[str, Owned]:
+    """Divide the partitions of `leader`; of every other topic a member gets the same ones.
+
+    Args:
+        topics: number of partitions per topic; those that `leader` does not have are nobody's.
+        owned: as for `share`.
+        leader: one of the topics.
+    """
+    shared = share({leader: topics[leader]}, owned)
+    return {
+        member: {topic: [p for p in had[leader] if p < topics[topic]] for topic in topics} if had else {}
+        for member, had in shared.items()
+    }
+
+
 class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
     """The group protocol around `share`. Make one class per consumer with `sticky_assignor`: it remembers."""
 
     name = "journey-stream-sticky"
     version = 0
     owned: ClassVar[Owned] = {}
+    leader: ClassVar[str | None] = None
+    """The topic that all others follow: who has its partition n has theirs."""
 
     @classmethod
     def assign(
@@ -67,7 +84,8 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         """Divide all partitions that the group reads."""
         names = sorted({topic for metadata in members.values() for topic in metadata.subscription})
         counts = {topic: len(cluster.partitions_for_topic(topic) or ()) for topic in names}
-        shared = share(counts, {member: _owned(metadata.user_data) for member, metadata in members.items()})
+        owned = {member: _owned(metadata.user_data) for member, metadata in members.items()}
+        shared = share(counts, owned) if cls.leader is None else share_together(counts, owned, cls.leader)
         return {
             member: ConsumerProtocolMemberAssignment(cls.version, sorted(owned.items()), b"")
             for member, owned in shared.items()
@@ -84,9 +102,16 @@ class StickyAssignor(AbstractPartitionAssignor):  # type: ignore[misc]
         cls.owned = {topic: sorted(partitions) for topic, partitions in assignment.assignment}
 
 
-def sticky_assignor() -> type[StickyAssignor]:
-    """Make an assignor with a memory of its own: aiokafka keeps it in the class."""
-    return type("StickyAssignor", (StickyAssignor,), {"owned": {}})
+def sticky_assignor(leader: str | None = None, keyed_input: str = "none") -> type[StickyAssignor]:
+    """Make an assignor with a memory of its own: aiokafka keeps it in the class.
+
+    With `keyed_input` the other topics follow `leader`, and the name tells so: the group refuses a member
+    that reads in another way.
+    """
+    if keyed_input == "none":
+        return type("StickyAssignor", (StickyAssignor,), {"owned": {}})
+    name = f"journey-stream-keyed-{keyed_input}"
+    return type("StickyAssignor", (StickyAssignor,), {"owned": {}, "leader": leader, "name": name})
 
 
 def _owned(user_data: bytes | None) -> Owned:

@@ -18,7 +18,7 @@ import msgspec
 from journey_stream.backfill import Line
 from journey_stream.errors import UsageError
 from journey_stream.kafka.checkpoint import Row, Sender
-from journey_stream.kafka.hop import Partitioner
+from journey_stream.kafka.hop import Partitioner, partitioner_of
 from journey_stream.kafka.reading import Reader, reader
 from journey_stream.kafka.security import client_options
 from journey_stream.kafka.topics import ensure_topics
@@ -58,7 +58,7 @@ async def send_history(settings: Settings, lines: Iterable[Line], tell: Callable
         await _check_not_begun(side, settings, names.changelog)
         spans = await side.spans(result.topic, await side.partitions(result.topic))
     skip = {partition: span.end for partition, span in spans.items()}
-    partition_of = Partitioner(len(skip))
+    partition_of = Partitioner(len(skip), partitioner_of(settings.keyed_input))
     sender = Sender(client, settings.max_record_bytes)
     await sender.start()
     try:

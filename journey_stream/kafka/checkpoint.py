@@ -24,7 +24,7 @@ from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from journey_stream.errors import BrokerError, StateError
-from journey_stream.kafka.hop import Partitioner
+from journey_stream.kafka.hop import MURMUR2, Partitioner
 from journey_stream.values import Out
 
 MAX_BATCH_BYTES: Final = 512 * 1024
@@ -149,6 +149,7 @@ class Writer(Sender):
         max_record_bytes: int,
         public_compression: str = "none",
         internal_compression: str = "none",
+        partitioner: str = MURMUR2,
     ) -> None:
         super().__init__(
             client,
@@ -161,6 +162,7 @@ class Writer(Sender):
         self._partitions = partitions
         self._public = public_compression
         self._internal = internal_compression
+        self._partitioner = partitioner
         self._partitioners: dict[int, Partitioner] = {}
         self.waited_for = ""
         """What a transaction that failed was waiting for."""
@@ -236,7 +238,7 @@ class Writer(Sender):
             else:
                 partitioner = self._partitioners.get(count)
                 if partitioner is None:
-                    partitioner = self._partitioners[count] = Partitioner(count)
+                    partitioner = self._partitioners[count] = Partitioner(count, self._partitioner)
                 partition = partitioner(out.partition_key)
             rows.setdefault((out.topic, partition), []).append((out.key, out.value, list(out.headers)))
         return rows

@@ -11,7 +11,9 @@ source partitions instead of an event.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Final
+from zlib import crc32
 
 import msgspec
 from aiokafka.partitioner import murmur2
@@ -115,16 +117,45 @@ def unpack_dead(value: bytes) -> tuple[str, str]:
     return reason.decode(), detail.decode("utf-8", "replace")
 
 
-class Partitioner:
-    """Kafka's default partition of a key, remembered: the hash in pure Python costs as much as decoding.
+def fnv1a(key: bytes) -> int:
+    """FNV-1a over 32 bits, as a signed number without its sign: Sarama's default, librdkafka's `fnv1a`."""
+    value = 0x811C9DC5
+    for byte in key:
+        value = ((value ^ byte) * 0x01000193) & 0xFFFFFFFF
+    return value if value < 0x80000000 else 0x100000000 - value
 
-    The memory is bounded: it is emptied when full, which costs one hash per person and round.
+
+def positive_murmur2(key: bytes) -> int:
+    """Murmur2 without its sign bit: what the Java client does, and whoever follows it."""
+    return int(murmur2(key)) & 0x7FFFFFFF
+
+
+HASHES: Final[Mapping[str, Callable[[bytes], int]]] = {
+    "murmur2": positive_murmur2,
+    "crc32": crc32,
+    "fnv1a": fnv1a,
+}
+"""Hash of a key by the partitioner's name; the partition is its rest by the number of partitions."""
+MURMUR2: Final = "murmur2"
+
+
+def partitioner_of(keyed_input: str) -> str:
+    """Name the partitioner by which customers are in partitions: that of the producers, else our own."""
+    return keyed_input if keyed_input in HASHES else MURMUR2
+
+
+class Partitioner:
+    """The partition of a key, remembered: a hash in pure Python costs as much as decoding.
+
+    Kafka's default, unless `keyed_input` says that producers use another. The memory is bounded: it is
+    emptied when full, which costs one hash per person and round.
     """
 
-    __slots__ = ("_known", "partitions")
+    __slots__ = ("_hash", "_known", "partitions")
 
-    def __init__(self, partitions: int) -> None:
+    def __init__(self, partitions: int, name: str = MURMUR2) -> None:
         self.partitions = partitions
+        self._hash = HASHES[name]
         self._known: dict[bytes, int] = {}
 
     def __call__(self, key: bytes) -> int:
@@ -134,5 +165,5 @@ class Partitioner:
         if partition is None:
             if len(known) >= _CACHE:
                 known.clear()
-            partition = known[key] = (murmur2(key) & 0x7FFFFFFF) % self.partitions
+            partition = known[key] = self._hash(key) % self.partitions
         return partition

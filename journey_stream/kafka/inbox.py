@@ -10,6 +10,7 @@ and here is therefore never lost for good.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
@@ -18,6 +19,8 @@ import msgspec
 
 MAX_QUEUED: Final = 20_000
 """Records waiting in a lane before fetching pauses."""
+LOST_SECONDS: Final = 5.0
+"""What was fetched and has not arrived by then is fetched again."""
 
 
 class Batch(msgspec.Struct, gc=False):
@@ -40,17 +43,22 @@ class Position(msgspec.Struct, frozen=True):
 class Inbox:
     """The batches of one lane."""
 
-    def __init__(self, hold: Callable[[], None], release: Callable[[], None]) -> None:
+    def __init__(
+        self, hold: Callable[[], None], release: Callable[[], None], wake: asyncio.Event | None = None
+    ) -> None:
         self.gap = False
         """A batch is missing: the position has to be set anew, to `expected`."""
         self.expected: int | None = None
         """Where the next batch has to start."""
         self.queued = 0
         """Records not yet worked on, those given out by `take` left out."""
-        self.wake = asyncio.Event()
+        self.wake = wake or asyncio.Event()
+        """Something came; whoever reads several inboxes shares it among them."""
         self._epoch: int | None = None
         self._hold, self._release = hold, release
         self._batches: deque[Batch] = deque()
+        self._missing: tuple[int | None, float] | None = None
+        """Where the next batch is missing, and since when."""
 
     @property
     def is_open(self) -> bool:
@@ -95,6 +103,22 @@ class Inbox:
         if self.queued < MAX_QUEUED // 2:
             self._release()
         return records
+
+    def has_received(self, handed: int, *, at_rest: bool) -> bool:
+        """Tell whether all that the consumer has handed out has come; if not for long, fetch it again.
+
+        Args:
+            handed: up to where it has.
+            at_rest: nothing that came is still worked on.
+        """
+        expected, now = self.expected, time.monotonic()
+        if handed == expected or self._missing is None or self._missing[0] != expected:
+            self._missing = (expected, now)
+        elif now - self._missing[1] > LOST_SECONDS and at_rest:
+            self._missing = None
+            self.gap = True
+            self.wake.set()
+        return handed == expected
 
     def _drop(self) -> None:
         self._batches.clear()

@@ -31,8 +31,6 @@ log = logging.getLogger(__name__)
 
 SLICE: Final = 500
 """Records worked on before other lanes get a turn."""
-LOST_SECONDS: Final = 5.0
-"""What was fetched and has not arrived by then is fetched again."""
 COMMIT_SECONDS: Final = 1.0
 PAUSED: Final = "paused"
 """Why fetching is held while an operator wants rest."""
@@ -143,8 +141,6 @@ class IntakeLane:
         self._metrics = metrics
         self.inbox = Inbox(lambda: worker.hold(tp, "queue"), lambda: worker.release(tp, "queue"))
         self._busy = False
-        self._missing: tuple[int | None, float] | None = None
-        """Where the next batch is missing, and since when."""
         self._closing = False
         self._committed: int | None = None
         self._committed_at = time.monotonic()
@@ -171,14 +167,7 @@ class IntakeLane:
 
     def has_received(self, handed: int) -> bool:
         """Tell whether all that the consumer has handed out has come; if not for long, fetch it again."""
-        expected, now = self.inbox.expected, time.monotonic()
-        if handed == expected or self._missing is None or self._missing[0] != expected:
-            self._missing = (expected, now)
-        elif now - self._missing[1] > LOST_SECONDS and self.idle:
-            self._missing = None
-            self.inbox.gap = True
-            self.inbox.wake.set()
-        return handed == expected
+        return self.inbox.has_received(handed, at_rest=self.idle)
 
     def pause(self, *, paused: bool) -> None:
         """Rest after the batch at hand: nothing more is handed on; or go on."""

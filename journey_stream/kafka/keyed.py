@@ -14,18 +14,18 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
-from typing import Any, Protocol, cast
-
-import msgspec
+from typing import Any, cast
 
 from journey_stream.backfill import told_apart
 from journey_stream.events.decode import Decoder, Filtered
 from journey_stream.kafka import hop
+from journey_stream.kafka.direct import Directs
+from journey_stream.kafka.keyed_values import Checkpoint, Options, Record
 from journey_stream.kafka.meta import META_FORMAT, Meta, write_meta
 from journey_stream.kafka.received import Received
-from journey_stream.kafka.versions import Settled, Versions, settle
+from journey_stream.kafka.versions import Settled, settle
 from journey_stream.letters import AS_OF, as_of_then
-from journey_stream.release import BEGINNING, Mode, PartitionClock, ReleaseBuffer, classify, settled
+from journey_stream.release import BEGINNING, PartitionClock, ReleaseBuffer, classify, settled
 from journey_stream.values import (
     NEVER,
     SECOND,
@@ -33,57 +33,12 @@ from journey_stream.values import (
     Event,
     Reason,
     Rejection,
-    Signal,
-    StageNow,
-    Transition,
 )
 
 FIRE_LIMIT = 500
 """Timers fired in one go: a burst of timers must not keep the loop from everything else."""
 RELEASE_LIMIT = 1_000
 """Events let go in one go, likewise."""
-
-Published = Transition | Signal | StageNow | DeadLetter
-
-
-class Record(Protocol):
-    """What is used of a consumed record."""
-
-    topic: str
-    partition: int
-    offset: int
-    timestamp: int
-    key: bytes | None
-    value: bytes | None
-    headers: Sequence[tuple[str, bytes]]
-
-
-class Options(msgspec.Struct, frozen=True):
-    """How a keyed partition treats time, and who it is."""
-
-    mode: Mode
-    until: int
-    """NEVER when the clock has no end."""
-    allowed_lateness: int
-    dedup_window: int
-    catch_up: int
-    application: str
-    versions: Versions = Versions()
-    fence: int = BEGINNING
-    """What happened up to here is history (`backfill.until`)."""
-    withhold: bool = False
-    """Whether records of history are left out."""
-    broker_times: bool = False
-    """Brokers, not senders, stamp the records of source topics."""
-
-
-class Checkpoint(msgspec.Struct):
-    """All of one transaction."""
-
-    records: list[Published]
-    changes: list[tuple[str, bytes | None]]
-    meta: bytes
-    oldest: int
 
 
 class KeyedPartition:
@@ -129,6 +84,8 @@ class KeyedPartition:
         self._topics: dict[bytes, str] = {}
         self._dead: list[DeadLetter] = []
         self._applied: list[tuple[Event, Record]] = []
+        self.direct = Directs(self, decoder)
+        """Source partitions that are read without the hop."""
 
     def restore(self, meta: Meta | None, start: int) -> int:
         """Take over from the last checkpoint; gives the offset to read from.
@@ -159,6 +116,16 @@ class KeyedPartition:
         self.population = meta.population
         return meta.oldest
 
+    @property
+    def keyed_input(self) -> str:
+        """Under which setting it works."""
+        return self._options.keyed_input
+
+    @property
+    def waits(self) -> bool:
+        """After a restart: not all that waited waits again."""
+        return self.rereading or self.direct.rereading
+
     def expect(self, sources: Iterable[bytes]) -> None:
         """Wait for these source partitions, too: their topic has grown by them."""
         for source in sources:
@@ -178,11 +145,17 @@ class KeyedPartition:
             if record.offset + 1 >= self.position:
                 self.position = record.offset + 1
                 self.rereading = False
-        self.dirty = not self.rereading
+        self.dirty = not self.waits
+
+    def take_direct(self, topic: str, records: Sequence[Record], now: int) -> None:
+        """Take in records of a source partition that is read without the hop, in offset order."""
+        self.direct.take(topic, records, self.clock, now)
+        self.oldest_arrival = min(self.oldest_arrival, records[0].timestamp * 1000)
+        self.dirty = not self.waits
 
     def advance(self, now: int) -> bool:
         """Let go of events and fire timers up to the clock; gives whether more can be done right now."""
-        if self.rereading:
+        if self.waits:
             return False
         options = self._options
         until = settled(options.mode, self.clock, now, options.allowed_lateness, options.until)
@@ -222,7 +195,7 @@ class KeyedPartition:
         """Everything up to `until` is done (only with `clock: event` and `until`)."""
         options = self._options
         return (
-            not self.rereading
+            not self.waits
             and options.mode == "event"
             and options.until != NEVER
             and self.clock.ended()
@@ -239,8 +212,9 @@ class KeyedPartition:
         if drained.rejected:
             records = {id(event): record for event, record in self._applied}
             for event, detail in drained.rejected:
-                self._kill(records[id(event)], "processing_error", detail)
-        oldest = min((record.offset for record in self.buffer.tags()), default=self.position)
+                self.kill(records[id(event)], "processing_error", detail)
+        direct, waiting = self.direct.kept(self.buffer.tags())
+        oldest = min((record.offset for record in waiting), default=self.position)
         if self.rereading:
             oldest = self.oldest
         options = self._options
@@ -258,11 +232,15 @@ class KeyedPartition:
             self._received.times,
             self.began,
             self.first,
+            options.keyed_input,
+            direct,
         )
         published = drained.records
         if options.fence != BEGINNING:
             published = told_apart(published, options.fence, withhold=options.withhold)
-        result = Checkpoint([*published, *self._dead], drained.changes, write_meta(meta), oldest)
+        result = Checkpoint(
+            [*published, *self._dead], drained.changes, write_meta(meta), oldest, self.direct.oldest
+        )
         self._dead = []
         self._applied = []
         self.pending = 0
@@ -279,8 +257,14 @@ class KeyedPartition:
         for progress in hop.unpack_marker(value):
             if self._is_read(progress.source):
                 highest = BEGINNING if progress.highest is None else progress.highest
+                idle = progress.idle
+                direct = self.direct.of(progress.source)
+                if direct is not None:
+                    # Our own word, perhaps from before a restart: whether that was the end, it can tell.
+                    highest, idle = BEGINNING, idle and progress.position == direct.position
                 # Whatever the clock of its machine says, intake knew nothing of a time after the marker came.
-                self.clock.progress(progress.source, highest, progress.idle, min(progress.wall, arrived))
+                wall = min(progress.wall, arrived)
+                self.clock.progress(progress.source, highest, idle, wall)
 
     def _is_read(self, source: bytes) -> bool:
         """Tell whether a source partition is read; one that its topic has grown by holds the clock."""
@@ -299,13 +283,15 @@ class KeyedPartition:
                 self._foreign(record, str(error))
             return
         topic = self._topics.get(source) or self._topics.setdefault(source, hop.unpack_source(source)[0])
-        if not again and not self._received.is_new(source, sub_offset, broker_at):
+        # What we read ourselves cannot be news here, and the dead are buried where they are read.
+        had = self.direct.reads(source) or (kind == hop.DEAD and bool(self.direct))
+        if had or (not again and not self._received.is_new(source, sub_offset, broker_at)):
             self.counts[topic, "repeated"] += 1
             return
         if kind == hop.DEAD:
             if not again:
                 reason, detail = hop.unpack_dead(record.headers[1][1])
-                self._kill(record, cast(Reason, reason), detail)
+                self.kill(record, cast(Reason, reason), detail)
             return
         event = event_of(record, broker_at, self._decode)
         if again:
@@ -313,20 +299,20 @@ class KeyedPartition:
             if type(event) is Event and event.at > self.released:
                 self.buffer.push(event, record)
         elif type(event) is Event:
-            self._judge(event, record, topic, clock)
+            self.judge(event, record, topic, clock)
             self.oldest_arrival = min(self.oldest_arrival, broker_at)
         elif isinstance(event, Rejection):
-            self._kill(record, event.reason, event.detail)
+            self.kill(record, event.reason, event.detail)
         else:
             self.counts[topic, "filtered"] += 1
 
-    def _judge(self, event: Event, record: Record, topic: str, clock: int) -> None:
+    def judge(self, event: Event, record: Record, topic: str, clock: int) -> None:
         """Let an event wait for its turn, unless it is too late."""
         options = self._options
         lateness = classify(event.at, clock, options.allowed_lateness, options.dedup_window)
         if lateness == "too_late":
             behind = (clock - event.at) // SECOND
-            self._kill(record, "too_late", f"occurred_at is {behind} s behind the clock: beyond the window")
+            self.kill(record, "too_late", f"occurred_at is {behind} s behind the clock: beyond the window")
             return
         event.late |= lateness == "late"
         self.first = min(self.first, event.at)
@@ -344,7 +330,16 @@ class KeyedPartition:
         self.pending += len(self._applied) - before
         self.dirty = self.effects = True
 
-    def _kill(self, record: Record, reason: Reason, detail: str) -> None:
+    def wait_again(self, event: Event, record: Record) -> None:
+        """Let an event wait that waited at the last checkpoint."""
+        self.buffer.push(event, record)
+
+    def kill(self, record: Record, reason: Reason, detail: str) -> None:
+        """Make a record a dead letter."""
+        letter = self.direct.letter(record, reason, detail)
+        if letter is not None:
+            self._bury(letter)
+            return
         kind, sub_offset, broker_at, source = hop.unpack(head_of(record))
         topic, partition = hop.unpack_source(source)
         origin = (topic, partition, sub_offset // 2, broker_at)

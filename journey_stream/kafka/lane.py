@@ -26,12 +26,15 @@ from journey_stream.errors import BrokerError, StateError, told
 from journey_stream.kafka.change import Past, Rebuild, change_versions, rebuilt
 from journey_stream.kafka.changelog import META_KEY, read_changelog
 from journey_stream.kafka.checkpoint import Writer
-from journey_stream.kafka.inbox import Inbox, Position
+from journey_stream.kafka.direct_intake import Inputs
+from journey_stream.kafka.direct_intake import Worker as DirectWorker
+from journey_stream.kafka.hop import partitioner_of
+from journey_stream.kafka.inbox import Inbox
 from journey_stream.kafka.intake import PAUSED
 from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.pace import Limits, Pace
-from journey_stream.kafka.starting import start_offset
+from journey_stream.kafka.starting import start_offsets
 from journey_stream.values import NEVER, SECOND
 
 log = logging.getLogger(__name__)
@@ -63,9 +66,12 @@ class LaneOptions(msgspec.Struct, frozen=True):
     internal_compression: str
     limits: Limits
     """How often checkpoints may come, and how large they may be."""
+    keyed_input: str = "none"
+    direct: tuple[str, ...] = ()
+    """Source topics that are read without the hop."""
 
 
-class Worker(Protocol):
+class Worker(DirectWorker, Protocol):
     """What a lane needs of the worker around it."""
 
     def make_partition(self, partition: int) -> KeyedPartition:
@@ -74,20 +80,11 @@ class Worker(Protocol):
     def make_rebuild(self, logic: KeyedPartition) -> tuple[Rebuild, Past]:
         """Make what runs the history of a partition through the present program."""
 
-    async def seek(self, tp: TP, offset: int | None) -> Position | None:
-        """Set the position of a partition; None when it is not ours now."""
-
     async def committed(self, tp: TP) -> int | None:
         """Read the group's committed offset."""
 
     async def bounds(self, tp: TP) -> tuple[int, int]:
         """Read first and end offset of a partition."""
-
-    def hold(self, tp: TP, why: str) -> None:
-        """Stop fetching a partition."""
-
-    def release(self, tp: TP, why: str) -> None:
-        """Fetch it again."""
 
     def failed(self, lane: str, where: str, error: BaseException) -> None:
         """Tell that a lane stopped and starts over."""
@@ -115,6 +112,7 @@ class JourneyLane:
         self._metrics = metrics
         self._writer: Writer | None = None
         self.inbox = Inbox(lambda: worker.hold(tp, "queue"), lambda: worker.release(tp, "queue"))
+        self.inputs = Inputs(worker, tp, self.inbox, options.direct)
         self._next: int | None = None
         self._owned = asyncio.Event()
         self._assignment = 0
@@ -155,7 +153,7 @@ class JourneyLane:
     async def park(self, seconds: float) -> None:
         """Commit what is done and wait for the next assignment; state stays."""
         self._owned.clear()
-        self.inbox.close()
+        self.inputs.close()
         if self.state == "working":
             self._parked.clear()
             self.inbox.wake.set()
@@ -201,7 +199,7 @@ class JourneyLane:
         self.failed_since = self.failed_since or time.monotonic()
         self.last_error = why
         self._parked.set()
-        self.inbox.close()
+        self.inputs.close()
         await self._discard()
         await asyncio.sleep(pause)
 
@@ -217,7 +215,7 @@ class JourneyLane:
         await self._owned.wait()
         self.state = "restoring"
         options, partition = self._options, self.tp.partition
-        self._worker.hold(self.tp, "restore")
+        self.inputs.hold("restore")
         writer = self._writer = Writer(
             options.client,
             application_id=options.application_id,
@@ -226,6 +224,7 @@ class JourneyLane:
             max_record_bytes=options.max_record_bytes,
             public_compression=options.public_compression,
             internal_compression=options.internal_compression,
+            partitioner=partitioner_of(options.keyed_input),
         )
         await writer.start()
         logic = self._worker.make_partition(partition)
@@ -252,7 +251,9 @@ class JourneyLane:
             reached,
             look if self._suspicious else None,
         )
-        self._next = await start_offset(self._worker, self.tp, options.changelog, logic, value)
+        starts = await start_offsets(self._worker, self.tp, options.changelog, logic, value)
+        self._next = starts.keyed
+        self.inputs.restored(logic.direct, starts.direct)
         if logic.settled.changes:
             await change_versions(
                 logic,
@@ -276,20 +277,20 @@ class JourneyLane:
             if self.paused:
                 self.state = "paused"
                 self._parked.set()
-                self.inbox.close()
-                self._worker.hold(self.tp, PAUSED)
+                self.inputs.close()
+                self.inputs.hold(PAUSED)
                 await self._resumed.wait()
-                self._worker.release(self.tp, PAUSED)
+                self.inputs.release(PAUSED)
                 continue
             assignment = self._assignment
-            position = await self._worker.seek(self.tp, self._next)
+            positions = await self.inputs.seek(self._next)
             # A position that was set before a rebalance is not one any more.
-            if position is not None and self._owned.is_set() and assignment == self._assignment:
+            if positions is not None and self._owned.is_set() and assignment == self._assignment:
                 break
             self.state = "waiting"
             await asyncio.sleep(0.1)
-        self.inbox.open(position)
-        self._worker.release(self.tp, "restore")
+        self.inputs.open(positions)
+        self.inputs.release("restore")
         self.state = "working"
 
     async def _work(self) -> None:
@@ -306,31 +307,37 @@ class JourneyLane:
                 if logic.dirty:
                     await self._checkpoint(logic)
                 return
-            if self.inbox.gap and start >= len(records) and not self.inbox.queued:
+            if self.inputs.gap and start >= len(records):
                 log.warning("%s: fetched again: something was lost on its way here", self)
                 return
             if start >= len(records):
-                records, start = self.inbox.take(), 0
+                records, start = self.inputs.take(), 0
                 if not records and not more:
                     await self._rest(logic)
-                    records = self.inbox.take()
+                    records = self.inputs.take()
             began = time.perf_counter()
             now = now_of()
             if start < len(records):
                 part = records[start : start + SLICE]
                 start += len(part)
-                logic.take(part, now)
-                self._next = part[-1].offset + 1
+                if self.inputs.topic is None:
+                    logic.take(part, now)
+                    self._next = part[-1].offset + 1
+                else:
+                    logic.take_direct(self.inputs.topic, part, now)
+                    self.inputs.took(part[-1])
             more = logic.advance(now)
             batch_seconds.observe(time.perf_counter() - began)
+            if self.inputs.topic is not None and start >= len(records):
+                await self.inputs.finish()
             waited = time.monotonic() - self._committed_at
-            behind = more or start < len(records) or self.inbox.queued > 0
+            behind = more or start < len(records) or self.inputs.queued > 0
             if (logic.effects and self._pace.is_due(waited, logic.pending, behind=behind)) or (
                 logic.dirty and waited >= LAZY_SECONDS
             ):
                 await self._checkpoint(logic)
             else:
-                if logic.finished and not self.finished and not self.inbox.queued and start >= len(records):
+                if logic.finished and not self.finished and not self.inputs.queued and start >= len(records):
                     await self._checkpoint(logic)
                     self.finished = True
                 await asyncio.sleep(0)
@@ -346,13 +353,15 @@ class JourneyLane:
         logic.engine.tidy()
         inbox = self.inbox
         inbox.wake.clear()
-        if inbox.queued or inbox.gap or not self._owned.is_set():
+        if self.inputs.queued or self.inputs.gap or not self._owned.is_set():
             return
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(inbox.wake.wait(), seconds)
 
     async def _checkpoint(self, logic: KeyedPartition) -> None:
         began = time.monotonic()
+        # What is not ours has to be with its partition before the position behind it is committed.
+        await self.inputs.send_on()
         arrived, pending = logic.oldest_arrival, logic.pending
         checkpoint = logic.checkpoint()
         encode = self._encoder.encode_all
@@ -364,7 +373,7 @@ class JourneyLane:
         size = sum(len(out.value or b"") for out in outs) + sum(len(state or b"") for _, state in changes)
         writer = self._writer
         assert writer is not None
-        offsets = {(self.tp.topic, self.tp.partition): checkpoint.oldest}
+        offsets = {(self.tp.topic, self.tp.partition): checkpoint.oldest, **checkpoint.sources}
         try:
             await asyncio.wait_for(
                 writer.commit(outs, self._options.changelog, changes, offsets), COMMIT_SECONDS

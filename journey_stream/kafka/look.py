@@ -17,7 +17,7 @@ from journey_stream.engine.partition import LAYOUT_KEY, Partition
 from journey_stream.engine.program import Program
 from journey_stream.engine.state import Customer
 from journey_stream.kafka.changelog import META_KEY
-from journey_stream.kafka.hop import Partitioner
+from journey_stream.kafka.hop import Partitioner, partitioner_of
 from journey_stream.kafka.meta import Meta, read_meta
 from journey_stream.kafka.reading import Reader, Where
 from journey_stream.settings import Settings, TopicNames
@@ -32,7 +32,7 @@ def person_of(customer: str | None, anonymous: str | None) -> str:
 
 def partition_of(settings: Settings, person: str) -> int:
     """Give the keyed partition that a person belongs to."""
-    return Partitioner(settings.partitions)(person.encode())
+    return Partitioner(settings.partitions, partitioner_of(settings.keyed_input))(person.encode())
 
 
 class LastCheckpoint(msgspec.Struct, frozen=True):
@@ -62,7 +62,7 @@ async def find(reader: Reader, settings: Settings, program: Program, person: str
         BrokerError: there is no changelog.
     """
     partitions = await reader.partitions(TopicNames.of(settings).changelog)
-    partition = Partitioner(len(partitions))(person.encode())
+    partition = Partitioner(len(partitions), partitioner_of(settings.keyed_input))(person.encode())
     key, blob = person.encode(), None
     store = Partition(program)
 
@@ -95,7 +95,9 @@ async def records_of(
     found: list[dict[str, Any]] = []
     for topic in (names.transitions, names.signals):
         number = len(await reader.partitions(topic))
-        async for records in reader.read(topic, [Partitioner(number)(key)], where):
+        async for records in reader.read(
+            topic, [Partitioner(number, partitioner_of(settings.keyed_input))(key)], where
+        ):
             found += [msgspec.json.decode(record.value) for record in records if record.key == key]
     return found
 

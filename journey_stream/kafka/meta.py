@@ -38,6 +38,17 @@ class _Format(msgspec.Struct, array_like=True):
     format: int
 
 
+class DirectPosition(msgspec.Struct, array_like=True, frozen=True):
+    """How far a source partition has been read without the hop (`keyed_input`)."""
+
+    position: int
+    """Up to where it has been taken in."""
+    oldest: int
+    """The lowest offset that still waits for its time: a restart reads from there."""
+    last_at: int = 0
+    """Broker time of the last record taken in, microseconds; 0 where there was none."""
+
+
 class Meta(msgspec.Struct, array_like=True):
     """The meta record of a changelog partition: where a restart goes on."""
 
@@ -63,6 +74,10 @@ class Meta(msgspec.Struct, array_like=True):
     """Where this partition began: the first offset of the keyed topic at its first takeover."""
     first: int = BEGINNING
     """Time of the earliest event ever taken in; NEVER where none was, BEGINNING where nobody knows."""
+    keyed_input: str = "none"
+    """The setting under which this state was made: by it customers are in their partitions."""
+    direct: dict[bytes, DirectPosition] = {}
+    """Per source partition that is read without the hop: how far."""
 
 
 write_meta = msgspec.msgpack.Encoder().encode

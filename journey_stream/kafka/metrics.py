@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
-from journey_stream.kafka.keyed import KeyedPartition, Published
+from journey_stream.kafka.keyed import KeyedPartition
+from journey_stream.kafka.keyed_values import Published
 from journey_stream.release import BEGINNING
 from journey_stream.values import NEVER, SECOND, DeadLetter, Signal, StageNow, Transition
 

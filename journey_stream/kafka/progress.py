@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from faust.types import TP
 
     from journey_stream.kafka.checkpoint import Row
+    from journey_stream.kafka.direct_intake import DirectIntake
     from journey_stream.kafka.ends import Ends
     from journey_stream.kafka.intake import IntakeLane
     from journey_stream.kafka.worker import JourneyWorker
@@ -129,7 +130,7 @@ class Progress:
         row: Row = (None, hop.pack_marker(progress), [(hop.HEADER, hop.MARKER_BYTES)])
         await worker.send_hop({partition: [row] for partition in range(worker.options.partitions)})
 
-    def _is_idle(self, tp: TP, lane: IntakeLane, found: Ends | None, began: float) -> bool:
+    def _is_idle(self, tp: TP, lane: IntakeLane | DirectIntake, found: Ends | None, began: float) -> bool:
         at_end = False
         if found is not None:
             # What the consumer has handed out but is still on its way to the lane is not done.

@@ -51,11 +51,12 @@ class Received:
         if time is not None and source in self._read:
             other = sub_offset == highest and broker_at != time
             if other or (self._broker_times and broker_at > time + SKEW):
-                raise StateError(_made_anew(source, sub_offset // 2, highest // 2))
+                raise StateError(made_anew(source, sub_offset // 2, highest // 2))
         return False
 
 
-def _made_anew(source: bytes, offset: int, highest: int) -> str:
+def made_anew(source: bytes, offset: int, highest: int) -> str:
+    """Say that a source partition holds another record at an offset than it did."""
     topic, partition = unpack_source(source)
     return (
         f"source topic {topic}[{partition}]@{offset}: offsets up to {highest} were received before, and this "

@@ -20,7 +20,7 @@ from aiokafka.errors import KafkaError, ProducerFenced
 
 from journey_stream.errors import BrokerError
 from journey_stream.kafka.checkpoint import Row, Sender
-from journey_stream.kafka.hop import Partitioner
+from journey_stream.kafka.hop import Partitioner, partitioner_of
 from journey_stream.kafka.reading import Reader, Where
 from journey_stream.letters import Headers, identity, read_letter, redrive_of, sent_back
 from journey_stream.settings import Settings, TopicNames
@@ -124,6 +124,7 @@ class Resender(Sender):
             transaction_timeout_ms=TRANSACTION_MS,
         )
         self._redriven = TopicNames.of(settings).redriven
+        self._partitioner = partitioner_of(settings.keyed_input)
 
     async def send_back(self, letters: Iterable[Resend], as_of: int | None, now: int) -> None:
         """Send letters back to where they came from, and remember it, in one transaction.
@@ -143,7 +144,7 @@ class Resender(Sender):
             headers = sent_back(letter, as_of)
             count = await self.partitions(letter.topic)
             if each.rekeyed and letter.key is not None:
-                partition = Partitioner(count)(letter.key)
+                partition = Partitioner(count, self._partitioner)(letter.key)
             else:
                 partition = letter.partition % count  # the topic may have been made anew with fewer
             row: Row = (letter.key, letter.value, list(headers))

@@ -47,6 +47,8 @@ class TopicPlan(msgspec.Struct, frozen=True):
     role: Role
     partitions: int
     config: dict[str, str]
+    keyed: bool = False
+    """A source that is read without the hop: it needs just so many partitions."""
 
 
 class TopicState(msgspec.Struct, frozen=True):
@@ -78,7 +80,9 @@ def plan(settings: Settings, extra: Iterable[str] = ()) -> tuple[TopicPlan, ...]
         source |= {"message.timestamp.type": "CreateTime", "message.timestamp.after.max.ms": str(NEVER)}
     out = {**largest, **arrival}
     transitions, signals = _retention(keep.transitions), _retention(keep.signals)
-    plans = [TopicPlan(name, "source", settings.source_partitions, source) for name in names.sources]
+    keyed = settings.keyed_input != "none"
+    count = settings.partitions if keyed else settings.source_partitions
+    plans = [TopicPlan(name, "source", count, source, keyed) for name in names.sources]
     plans += [
         TopicPlan(names.events, "events", settings.partitions, {**out, **_retention(keep.events)}),
         TopicPlan(names.transitions, "out", settings.partitions, {**out, **transitions}),
@@ -120,6 +124,13 @@ def misfits(wanted: TopicPlan, found: TopicState, source_bytes: int = 0) -> list
             f"topic {wanted.name}: expected {wanted.partitions} partitions, found {found.partitions}. "
             f"Customers are bound to partitions: set `partitions: {found.partitions}`, or choose another "
             "`topic_prefix` and `application_id`"
+        )
+    if wanted.keyed and found.partitions != wanted.partitions:
+        problems.append(
+            f"topic {wanted.name}: expected {wanted.partitions} partitions, as many as `partitions`, found "
+            f"{found.partitions}: with `keyed_input` partition n of each source holds the customers of keyed "
+            f"partition n. Set `keyed_input: none`; or, where every source has {found.partitions}, begin "
+            f"with `partitions: {found.partitions}` in a deployment of its own (docs/keyed-input.md)"
         )
     policy = set(found.config.get("cleanup.policy", "delete").replace(" ", "").split(","))
     expected = wanted.config["cleanup.policy"]

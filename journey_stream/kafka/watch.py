@@ -37,6 +37,7 @@ class Watched(msgspec.Struct, frozen=True):
     outs: tuple[str, ...]
     partitions: int
     """Of the keyed topic and the changelog."""
+    keyed_input: str = "none"
 
     def all(self) -> tuple[str, ...]:
         """Every topic."""
@@ -58,6 +59,14 @@ def judge(watched: Watched, counts: Mapping[str, int]) -> dict[Problem, str]:
                 f"topic {topic}: expected {watched.partitions} partitions, found {counts[topic]}. Customers "
                 "are bound to partitions: those beyond stay unused, the next start refuses. Begin anew with "
                 f"`partitions: {counts[topic]}` after `journey-stream reset`, or in another deployment"
+            )
+        elif (
+            topic in watched.sources and watched.keyed_input != "none" and counts[topic] != watched.partitions
+        ):
+            found[topic, "partitions"] = (
+                f"topic {topic}: expected {watched.partitions} partitions, found {counts[topic]}. With "
+                "`keyed_input` nobody reads those beyond: they hold the clock, and the next start refuses. "
+                "Begin anew with `keyed_input: none` after `journey-stream reset`, or in another deployment"
             )
     return found
 

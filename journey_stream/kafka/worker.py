@@ -25,10 +25,12 @@ from journey_stream.kafka import hop
 from journey_stream.kafka.change import Past, Rebuild
 from journey_stream.kafka.checkpoint import Row, Sender
 from journey_stream.kafka.control import Control
+from journey_stream.kafka.direct_intake import DirectIntake
 from journey_stream.kafka.group import Misplaced
 from journey_stream.kafka.inbox import Batch, Position
 from journey_stream.kafka.intake import Intake, IntakeLane
-from journey_stream.kafka.keyed import KeyedPartition, Options
+from journey_stream.kafka.keyed import KeyedPartition
+from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.lane import JourneyLane, LaneOptions
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.progress import Progress
@@ -79,7 +81,7 @@ class JourneyWorker:
         self.options = options
         self.metrics = metrics
         self.lanes: dict[TP, JourneyLane] = {}
-        self.intakes: dict[TP, IntakeLane] = {}
+        self.intakes: dict[TP, IntakeLane | DirectIntake] = {}
         self.stopping = False
         self.assigned_once = False
         self.paused: list[tuple[str, int]] = []
@@ -89,7 +91,7 @@ class JourneyWorker:
         self._make_engine = make_engine
         self._decoder = decoder
         self._encoder = encoder
-        self._partitioner = hop.Partitioner(options.partitions)
+        self._partitioner = hop.Partitioner(options.partitions, hop.partitioner_of(options.keyed.keyed_input))
         self._sources: dict[bytes, None] = {}
         """Every source partition that was ever seen: one whose topic is gone still holds the clock."""
         self._control = Control(options.client, options.control, self._obey)
@@ -152,13 +154,14 @@ class JourneyWorker:
                 self._holds.pop(tp)
         self.consumer.thread.held = frozenset(tp for tp, why in self._holds.items() if why)
         # Before anything else: keyed partitions must not flow from wherever the group's offset stands.
-        for tp in keyed:
-            if tp not in self.lanes:
-                self.hold(tp, "restore")
-        await self._start_intakes(sorted(assigned - events))
+        self._hold_until_restored(keyed - self.lanes.keys())
+        if not self.options.lane.direct:
+            await self._start_intakes(sorted(assigned - events))
         for tp in sorted(keyed):
             if tp not in self.lanes:
                 self.lanes[tp] = JourneyLane(self, tp, self.options.lane, self._encoder, self.metrics)
+            # Without the hop, lanes read their source partitions themselves.
+            self.intakes.update(self.lanes[tp].inputs.direct)
             self.lanes[tp].assigned()
         self._obey()  # before the first of them has its turn
         if gone:
@@ -170,6 +173,11 @@ class JourneyWorker:
                 asyncio.create_task(self._progress.run(), name="progress"),
                 asyncio.create_task(self._watch.run(self.count_topics), name="watch"),
             ]
+
+    def _hold_until_restored(self, tps: Iterable[TP]) -> None:
+        for tp in tps:
+            for each in (tp, *(TP(topic, tp.partition) for topic in self.options.lane.direct)):
+                self.hold(each, "restore")
 
     async def _start_intakes(self, tps: list[TP]) -> None:
         thread = self.consumer.thread
@@ -247,7 +255,10 @@ class JourneyWorker:
 
     def make_partition(self, partition: int) -> KeyedPartition:
         """Make the empty logic of a keyed partition."""
-        return KeyedPartition(self._make_engine(), self._decoder, self._sources, self.options.keyed)
+        logic = KeyedPartition(self._make_engine(), self._decoder, self._sources, self.options.keyed)
+        for topic in self.options.lane.direct:
+            logic.direct.add(topic, partition, self._partitioner)
+        return logic
 
     def make_rebuild(self, logic: KeyedPartition) -> tuple[Rebuild, Past]:
         """Make what runs the history of a partition through the present program."""

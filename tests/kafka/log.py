@@ -11,7 +11,8 @@ from typing import Any
 from journey_stream.events.decode import DecodeLimits, Decoder
 from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.kafka import hop
-from journey_stream.kafka.keyed import KeyedPartition, Options
+from journey_stream.kafka.keyed import KeyedPartition
+from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.meta import JourneyVersion, read_meta
 from journey_stream.kafka.versions import Versions
 from journey_stream.values import DAY, HOUR, NEVER, SECOND, rfc3339

@@ -13,7 +13,7 @@ from aiokafka.errors import CommitFailedError, KafkaError
 from faust.types import TP
 
 from journey_stream.errors import SettingsError
-from journey_stream.kafka import app, hop, intake
+from journey_stream.kafka import app, hop, inbox, intake
 from journey_stream.kafka.checkpoint import Row
 from journey_stream.kafka.inbox import Batch, Position
 from journey_stream.kafka.intake import Intake, IntakeLane
@@ -178,7 +178,7 @@ async def test_closing_finishes_the_batch_at_hand_and_commits(fast: None) -> Non
 async def test_a_batch_that_never_arrives_is_fetched_again(
     fast: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(intake, "LOST_SECONDS", 0.02)
+    monkeypatch.setattr(inbox, "LOST_SECONDS", 0.02)
     worker = FakeWorker()
     lane = lane_of(worker)
     lane.inbox.put(batch(1, 0, 3))

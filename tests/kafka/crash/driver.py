@@ -25,7 +25,7 @@ from journey_stream.encode import Encoder
 from journey_stream.engine.partition import Partition
 from journey_stream.events.decode import DecodeLimits, Decoder
 from journey_stream.events.vocabulary import BUILT_IN
-from journey_stream.kafka import changelog, checkpoint, intake, lane, progress
+from journey_stream.kafka import changelog, checkpoint, hop, inbox, intake, lane, progress
 from journey_stream.kafka import worker as worker_module
 from journey_stream.kafka.app import Parts, worker_options
 from journey_stream.kafka.changelog import META_KEY
@@ -98,14 +98,15 @@ class Played:
     processes: int
 
 
-def settings(partitions: int) -> Settings:
+def settings(partitions: int, keyed_input: str = "none") -> Settings:
     """A small deployment on event time."""
     return Settings(
         application_id="app",
         topic_prefix="t",
         sources=list(SOURCES),
         partitions=partitions,
-        source_partitions=1,
+        source_partitions=partitions if keyed_input != "none" else 1,
+        keyed_input=keyed_input,  # type: ignore[arg-type]
         clock="event",
         idle_after=300_000,
         max_buffered=20,
@@ -125,10 +126,12 @@ def lines(history: Sequence[Drawn], sources: Sequence[int], jitter: Sequence[int
     return found
 
 
-def play(given: Sequence[Line], until: int, plan: Plan, partitions: int = 1) -> Played:
+def play(
+    given: Sequence[Line], until: int, plan: Plan, partitions: int = 1, keyed_input: str = "none"
+) -> Played:
     """Run a plan over the records of the sources; `until` is where the clock ends."""
     loop = VirtualLoop()
-    chosen = msgspec.structs.replace(settings(partitions), until=until)
+    chosen = msgspec.structs.replace(settings(partitions, keyed_input), until=until)
     playing = _Play(loop, chosen, given, plan)
     with _silence():
         try:
@@ -137,6 +140,14 @@ def play(given: Sequence[Line], until: int, plan: Plan, partitions: int = 1) -> 
             loop.close()
             for process in playing.processes:
                 process.bury()
+
+
+def _place(number: int, value: bytes, chosen: Settings) -> int:
+    """Choose the partition of a source that a record comes to: with `keyed_input` mostly that of its person."""
+    event = DECODER.decode(value)
+    if number % 4 == 3 or not isinstance(event, Event):
+        return number % chosen.source_partitions
+    return hop.Partitioner(chosen.source_partitions)(event.person.encode())
 
 
 class _Worker(JourneyWorker):
@@ -155,9 +166,10 @@ class _Play:
         self.time = VirtualTime(loop, (chosen.until or 0) + DAY)
         self.broker = Broker(lambda: self.time.time_ns() // 1000)
         self.broker.counts = dict.fromkeys(self.names.all(), chosen.partitions)
-        self.broker.counts |= dict.fromkeys(self.names.sources, 1)
-        for source, value in given:
-            self.broker.append((self.names.sources[source], 0), [(b"theirs", value, ())])
+        self.broker.counts |= dict.fromkeys(self.names.sources, chosen.source_partitions)
+        for number, (source, value) in enumerate(given):
+            place = _place(number, value, chosen)
+            self.broker.append((self.names.sources[source], place), [(b"theirs", value, ())])
         self.wires: dict[Process, Wire] = {}
         self.problems: list[str] = []
         self.processes: list[Process] = []
@@ -241,7 +253,9 @@ class _Play:
         group = Group(wire, worker.deliver)
         worker.consumer = group  # type: ignore[assignment]
         worker.failures = wire.failures
-        group.assigned = {TP(topic, 0) for topic in self.names.sources}
+        group.assigned = {
+            TP(topic, p) for topic in self.names.sources for p in range(self.settings.source_partitions)
+        }
         group.assigned |= {TP(self.names.events, p) for p in range(self.settings.partitions)}
         self.broker.member = process
         process.run(group.pump())
@@ -263,6 +277,12 @@ class _Play:
             committed = self.broker.committed.get((self.names.events, partition))
             if committed != (None if meta is None else meta.oldest):
                 self.problems.append(f"the group stands at {committed}, the state at {meta}")
+            for source, kept in (meta.direct if meta is not None else {}).items():
+                committed = self.broker.committed.get(hop.unpack_source(source))
+                if committed != kept.oldest:
+                    self.problems.append(
+                        f"the group stands at {committed} of {source!r}, the state at {kept}"
+                    )
 
     @contextlib.contextmanager
     def _stand_ins(self) -> Iterator[None]:
@@ -278,7 +298,7 @@ class _Play:
             return Reader(wire=wire(), **more)
 
         with contextlib.ExitStack() as stack:
-            for module in (intake, lane, progress, worker_module):
+            for module in (inbox, intake, lane, progress, worker_module):
                 stack.enter_context(patch.object(module, "time", self.time))
             stack.enter_context(patch.object(worker_module, "Control", Ear))
             stack.enter_context(patch.object(checkpoint, "MAX_BATCH_BYTES", BATCH_BYTES))
@@ -382,8 +402,8 @@ def _open_ends(broker: Broker, names: TopicNames) -> list[str]:
         rest = broker.logs[tp].entries[broker.committed.get(tp, 0) :]
         if any(entry.key is not None or entry.value is None for entry in rest):
             problems.append(f"{tp}: the group stands at {broker.committed.get(tp)}, before an event")
-    for topic in names.sources:
-        end = len(broker.logs[topic, 0].entries)
-        if broker.committed.get((topic, 0), 0) > end:
-            problems.append(f"{topic}: ends at {end}, the group at {broker.committed.get((topic, 0))}")
+    for tp in [(topic, p) for topic in names.sources for p in range(broker.counts[topic])]:
+        end = len(broker.logs[tp].entries)
+        if broker.committed.get(tp, 0) > end:
+            problems.append(f"{tp}: ends at {end}, the group at {broker.committed.get(tp)}")
     return problems

@@ -112,7 +112,7 @@ AWAITS = (
     checkpoint.Sender._deliver,
     changelog.read_changelog,
     lane.JourneyLane._take_over,
-    starting.start_offset,
+    starting.start_offsets,
     lane.JourneyLane._go_on,
     lane.JourneyLane._work,
     lane.JourneyLane._checkpoint,

@@ -1,0 +1,211 @@
+"""The source partitions that a journey lane reads itself (`keyed_input`): their batches, holds and progress.
+
+Enters: batches of source topics. Leaves: their records to the lane, one batch at a time; what belongs to
+other keyed partitions to the hop; progress for the markers. Strategy: these have no task and no position of
+their own. They are opened, held and closed with their lane, whose checkpoint holds how far they are; `direct`
+does the judging. A marker tells of a batch only once all it sent on is acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, Protocol
+
+from faust.types import TP
+
+from journey_stream.kafka import hop
+from journey_stream.kafka.checkpoint import Row
+from journey_stream.kafka.direct import Directs
+from journey_stream.kafka.inbox import Inbox, Position
+from journey_stream.release import BEGINNING
+
+log = logging.getLogger(__name__)
+
+RESTING: Final = "resting"
+"""Why fetching is held while an operator wants this source partition to rest."""
+
+
+class Worker(Protocol):
+    """What is needed of the worker around."""
+
+    async def send_hop(self, rows: dict[int, list[Row]]) -> None:
+        """Send rows to the keyed topic; returns when all are acknowledged."""
+
+    async def seek(self, tp: TP, offset: int | None) -> Position | None:
+        """Set the position of a partition; None when it is not ours now."""
+
+    def hold(self, tp: TP, why: str) -> None:
+        """Stop fetching a partition."""
+
+    def release(self, tp: TP, why: str) -> None:
+        """Fetch it again."""
+
+    def moved(self) -> None:
+        """Progress was made: a marker is due."""
+
+
+class DirectIntake:
+    """One source partition, for the worker: what it asks of whoever reads a source."""
+
+    failing_since: float | None = None
+    """Its lane fails, not it."""
+
+    def __init__(self, worker: Worker, tp: TP, wake: asyncio.Event) -> None:
+        self.tp = tp
+        self.source = hop.pack_source(tp.topic, tp.partition)
+        self.inbox = Inbox(lambda: worker.hold(tp, "queue"), lambda: worker.release(tp, "queue"), wake)
+        self.next = 0
+        """Where to read on after a seek."""
+        self.done = 0
+        """Offset up to which everything has been taken in and sent on."""
+        self.highest: int | None = None
+        """Highest event time of that."""
+        self.busy = False
+        """A batch is under way."""
+        self.at_end_since: float | None = None
+        self.paused = False
+        self._worker = worker
+
+    @property
+    def idle(self) -> bool:
+        """Nothing waits and nothing is under way."""
+        return self.inbox.is_open and not self.inbox.queued and not self.busy
+
+    def has_received(self, handed: int) -> bool:
+        """Tell whether all that the consumer has handed out has come; if not for long, fetch it again."""
+        return self.inbox.has_received(handed, at_rest=self.idle)
+
+    def progress(self, wall: int, idle: bool) -> hop.Progress:
+        """Tell how far this source partition has come."""
+        return hop.Progress(self.source, self.highest, idle, wall, self.done)
+
+    def pause(self, *, paused: bool) -> None:
+        """Rest after the batch at hand, or go on."""
+        self.paused = paused
+        if paused:
+            self._worker.hold(self.tp, RESTING)
+        else:
+            self._worker.release(self.tp, RESTING)
+            self.inbox.wake.set()
+
+    async def close(self, seconds: float) -> None:
+        """Nothing to do: the lane that reads it is parked."""
+
+
+class Inputs:
+    """All that one lane reads: its keyed partition, and with `keyed_input` its source partitions."""
+
+    def __init__(self, worker: Worker, tp: TP, inbox: Inbox, topics: Iterable[str]) -> None:
+        tps = [TP(topic, tp.partition) for topic in topics]
+        self.direct: Mapping[TP, DirectIntake] = {
+            each: DirectIntake(worker, each, inbox.wake) for each in tps
+        }
+        self._turns = list(self.direct.values())
+        """Whose turn it is to give a batch, first to last."""
+        self._worker = worker
+        self._tp = tp
+        self._inbox = inbox
+        self._directs: Directs | None = None
+        self._at: DirectIntake | None = None
+        """Whose batch is under way."""
+
+    def restored(self, directs: Directs, starts: Mapping[str, int]) -> None:
+        """Begin with a new logic: `starts` says per source topic where to read."""
+        self._directs = directs
+        self._at = None
+        for each in self._turns:
+            each.next, each.done = starts[each.tp.topic], directs[each.tp.topic].position
+            each.highest, each.at_end_since, each.busy = None, None, False
+
+    def hold(self, why: str) -> None:
+        """Stop fetching."""
+        for tp in (self._tp, *self.direct):
+            self._worker.hold(tp, why)
+
+    def release(self, why: str) -> None:
+        """Fetch again."""
+        for tp in (self._tp, *self.direct):
+            self._worker.release(tp, why)
+
+    async def seek(self, offset: int | None) -> dict[TP, Position] | None:
+        """Set all positions, the keyed partition's to `offset`; None when one of them is not ours now."""
+        wanted = {self._tp: offset, **{tp: each.next for tp, each in self.direct.items()}}
+        positions = {}
+        for tp, at in wanted.items():
+            position = await self._worker.seek(tp, at)
+            if position is None:
+                return None
+            positions[tp] = position
+        return positions
+
+    def open(self, positions: Mapping[TP, Position]) -> None:
+        """Take batches that continue these positions; what is left of one under way is fetched again."""
+        self._at = None
+        self._inbox.open(positions[self._tp])
+        for tp, each in self.direct.items():
+            each.busy = False
+            each.inbox.open(positions[tp])
+
+    def close(self) -> None:
+        """Take no more batches."""
+        self._inbox.close()
+        for each in self._turns:
+            each.inbox.close()
+
+    @property
+    def queued(self) -> int:
+        """Records that wait to be taken in."""
+        return self._inbox.queued + sum(each.inbox.queued for each in self._turns if not each.paused)
+
+    @property
+    def gap(self) -> bool:
+        """A batch is missing, and what came before it has been given out."""
+        inboxes = (self._inbox, *(each.inbox for each in self._turns))
+        return any(inbox.gap and not inbox.queued for inbox in inboxes)
+
+    @property
+    def topic(self) -> str | None:
+        """Of which source topic the batch is that is under way; None: of the keyed topic, or none is."""
+        return None if self._at is None else self._at.tp.topic
+
+    def take(self) -> list[Any]:
+        """Give the next batch, of each source in turn; none if nothing waits."""
+        records = self._inbox.take()
+        if records:
+            return records
+        for each in self._turns:
+            records = [] if each.paused else each.inbox.take()
+            if records:
+                self._turns.remove(each)
+                self._turns.append(each)
+                self._at, each.busy = each, True
+                return records
+        return []
+
+    def took(self, last: Any) -> None:
+        """A part of the batch of a source is taken in."""
+        if self._at is not None:
+            self._at.next = last.offset + 1
+
+    async def send_on(self) -> None:
+        """Send what belongs to other keyed partitions, and wait until it is acknowledged."""
+        rows: dict[int, list[Row]] = {}
+        for direct in self._directs or ():
+            for partition, batch in direct.rows.items():
+                rows.setdefault(partition, []).extend(batch)
+            direct.rows = {}
+        if rows:
+            await self._worker.send_hop(rows)
+
+    async def finish(self) -> None:
+        """The batch of a source is taken in: send on what is not ours; then markers may tell of it."""
+        await self.send_on()
+        at, self._at = self._at, None
+        if at is None or self._directs is None:
+            return
+        direct = self._directs[at.tp.topic]
+        at.done, at.busy = direct.position, False
+        at.highest = None if direct.highest == BEGINNING else direct.highest
+        self._worker.moved()
