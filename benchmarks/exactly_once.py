@@ -20,7 +20,8 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.__main__ import PARTITIONS, Figure, command, flags, oracle, run_worker, say
+from benchmarks.measuring import Figure, command, say
+from benchmarks.shop import PARTITIONS, flags, oracle, run_worker
 from journey_stream.broker import EmbeddedKafka
 from journey_stream.settings import Settings, TopicNames
 from journey_stream.shop.feed import feed

@@ -24,7 +24,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from benchmarks.__main__ import command, say
+from benchmarks.measuring import command, say
 from journey_stream.broker import EmbeddedKafka
 from journey_stream.settings import SHIPPED_JOURNEYS
 from journey_stream.values import rfc3339

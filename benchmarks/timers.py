@@ -25,7 +25,7 @@ from unittest.mock import patch
 import msgspec
 from faust.types import TP
 
-from benchmarks.__main__ import say
+from benchmarks.measuring import say
 from journey_stream.encode import Encoder
 from journey_stream.engine.partition import Partition
 from journey_stream.engine.program import compile_program

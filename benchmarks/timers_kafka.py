@@ -23,7 +23,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.__main__ import command, read_all, say
+from benchmarks.measuring import command, read_all, say
 from benchmarks.timers import spread, visit
 from journey_stream.broker import EmbeddedKafka
 from journey_stream.broker.embedded import free_port

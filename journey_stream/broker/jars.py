@@ -49,7 +49,30 @@ def class_path(cache: Path | None = None, tell: Callable[[str], None] | None = N
     Raises:
         BrokerError: they cannot be fetched or kept.
     """
-    folder = (cache or default_cache()) / f"kafka-{KAFKA}"
+    return class_path_of(f"kafka-{KAFKA}", COORDINATES, (f"Apache Kafka {KAFKA}", 45), cache, tell)
+
+
+def class_path_of(
+    name: str,
+    coordinates: str,
+    what: tuple[str, int],
+    cache: Path | None = None,
+    tell: Callable[[str], None] | None = None,
+) -> str:
+    """Return the class path of Maven coordinates, kept in the cache's folder `name`.
+
+    Args:
+        name: of the folder.
+        coordinates: `group:artifact:version`, several joined by `+`.
+        what: how a person calls it, and about how many megabytes it is.
+        cache: the folder for downloads.
+        tell: told before a download.
+
+    Raises:
+        BrokerError: they cannot be fetched or kept.
+    """
+    title, megabytes = what
+    folder = (cache or default_cache()) / name
     listing = folder / "class-path"
     kept = _kept(listing)
     if kept:
@@ -62,15 +85,15 @@ def class_path(cache: Path | None = None, tell: Callable[[str], None] | None = N
             if kept:
                 return kept
             if tell:
-                tell(f"Fetching Apache Kafka {KAFKA} (about 45 MB, once) into {folder}")
-            jars = ":".join(_fetch(folder))
+                tell(f"Fetching {title} (about {megabytes} MB, once) into {folder}")
+            jars = ":".join(_fetch(folder, coordinates, title))
             fresh = listing.with_suffix(".new")
             fresh.write_text(jars, encoding="utf-8")
             fresh.replace(listing)
             return jars
     except OSError as error:
         way = "Point JOURNEY_STREAM_CACHE at a folder you may write"
-        msg = f"cannot keep Kafka in {folder}: {error.strerror}. {way}"
+        msg = f"cannot keep {title} in {folder}: {error.strerror}. {way}"
         raise BrokerError(msg) from error
 
 
@@ -82,21 +105,21 @@ def _kept(listing: Path) -> str | None:
     return jars if jars and all(Path(jar).exists() for jar in jars.split(":")) else None
 
 
-def _fetch(folder: Path) -> list[str]:
+def _fetch(folder: Path, coordinates: str, title: str) -> list[str]:
     try:
         import jgo  # (an extra, and slow to import)
         from jgo.maven import PythonResolver
     except ImportError:
-        msg = f"the embedded Kafka is fetched by `jgo`, which is not installed: {EXTRA}"
+        msg = f"{title} is fetched by `jgo`, which is not installed: {EXTRA}"
         raise BrokerError(msg) from None
     try:
-        made = jgo.build(COORDINATES, cache_dir=folder / "jars", resolver=PythonResolver())
+        made = jgo.build(coordinates, cache_dir=folder / "jars", resolver=PythonResolver())
         jars = [str(jar) for jar in made.all_jars]
     except Exception as error:  # jgo lets the errors of its HTTP client through, whatever they are
         way = "The first run needs the network; try again when it is there"
-        msg = f"cannot fetch Apache Kafka {KAFKA}: {error}. {way}"
+        msg = f"cannot fetch {title}: {error}. {way}"
         raise BrokerError(msg) from error
     if not jars:
-        msg = f"fetching Apache Kafka {KAFKA} gave no jars: remove {folder} and try again"
+        msg = f"fetching {title} gave no jars: remove {folder} and try again"
         raise BrokerError(msg)
     return jars

@@ -21,7 +21,7 @@ from pathlib import Path
 
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.__main__ import read_progress
+from benchmarks.measuring import read_progress
 from journey_stream.broker import EmbeddedKafka
 from journey_stream.broker.embedded import free_port
 from journey_stream.settings import Settings, Web

@@ -1,0 +1,1 @@
+"""The worker and its peers at the same work: what `make bench` runs."""

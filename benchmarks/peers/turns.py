@@ -1,0 +1,205 @@
+"""Everybody in turn on one Kafka: topics filled once, runs interleaved, outputs held against the oracle.
+
+Enters: who takes part, how many events, customers and repetitions. Leaves: the runs of each, and why somebody
+did not run. Strategy: in each turn everybody runs once, beginning with another one each time, so that a
+machine that gets slower or quicker does so for all. What a run wrote is deleted before the next begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from benchmarks.measuring import Figure, create_topics, drop_topics, fill, read_all, say
+from benchmarks.peers import ours, programs, workload
+from benchmarks.peers.contestants import Contestant
+from benchmarks.peers.programs import NotRunnable, Place, RunFailed
+from benchmarks.peers.workload import Change, Layout
+
+PATIENCE = 60.0
+"""Seconds until a peer's last records must have come."""
+
+
+class Work(msgspec.Struct, frozen=True):
+    """How much there is to do."""
+
+    events: int
+    customers: int
+    partitions: int
+    repetitions: int
+
+
+class Outcome(msgspec.Struct):
+    """What came of the turns."""
+
+    runs: dict[str, list[Figure]]
+    not_run: dict[str, str]
+    bytes: int
+    """Mean size of an event."""
+
+
+class _Peer(msgspec.Struct, frozen=True):
+    """A peer, ready to start."""
+
+    command: list[str]
+    due: frozenset[tuple[str, ...]]
+
+
+class Bench:
+    """One Kafka, its topics and those who run on it."""
+
+    def __init__(self, bootstrap: str, folder: Path, work: Work, contestants: Sequence[Contestant]) -> None:
+        self.bootstrap, self.folder, self.work = bootstrap, folder, work
+        self.outcome = Outcome({each.name: [] for each in contestants}, {}, 0)
+        self._contestants = list(contestants)
+        self._peers: dict[str, _Peer] = {}
+        self._ours: dict[str, ours.Records] = {}
+
+    async def run(self) -> Outcome:
+        """Prepare, then take turns."""
+        made = list(workload.make(self.work.events, self.work.customers))
+        self.outcome.bytes = round(statistics.mean(len(event.value) for event in made))
+        self._prepare(made)
+        await self._fill(made)
+        until = made[-1].occurred_at
+        self._replays(made, until)
+        del made
+        for turn in range(self.work.repetitions):
+            at = turn % max(1, len(self._contestants))
+            for contestant in [*self._contestants[at:], *self._contestants[:at]]:
+                try:
+                    figure = await self._one(contestant, turn, until)
+                except RunFailed as error:
+                    raise SystemExit(f"{contestant.title}: {error}. Its figure cannot count") from error
+                self.outcome.runs[contestant.name].append(figure)
+                told = f"{figure.rate:,.0f} events/s, {figure.cpu:.1f} µs CPU/event"
+                say(f"turn {turn + 1}: {contestant.title} {told}")
+        return self.outcome
+
+    def _prepare(self, made: list[workload.Made]) -> None:
+        """Make peers ready; leave out those who cannot run here."""
+        for contestant in list(self._contestants):
+            if contestant.command is None:
+                continue
+            try:
+                command = contestant.command(self.folder)
+            except NotRunnable as reason:
+                say(f"{contestant.title} is not run: {reason}")
+                self.outcome.not_run[contestant.name] = str(reason)
+                self._contestants.remove(contestant)
+                continue
+            due = workload.changes(itertools.islice(made, self._events(contestant)))
+            self._peers[contestant.name] = _Peer(command, told(due, contestant.layout))
+
+    async def _fill(self, made: list[workload.Made]) -> None:
+        filled = set()
+        for contestant in self._contestants:
+            topic, events = self._source(contestant), self._events(contestant)
+            if topic in filled:
+                continue
+            filled.add(topic)
+            say(f"filling {topic} with {events:,} events")
+            await create_topics(self.bootstrap, [topic], self.work.partitions)
+            part = itertools.islice(made, events)
+            await fill(self.bootstrap, topic, workload.rows(part, contestant.layout, self.work.partitions))
+
+    def _replays(self, made: list[workload.Made], until: str) -> None:
+        done: dict[tuple[str, ...], ours.Records] = {}
+        for contestant in self._contestants:
+            if contestant.command is not None:
+                continue
+            if contestant.journeys not in done:
+                say(f"replaying {len(made):,} events: what has to come out of {contestant.title}")
+                values = (event.value for event in made)
+                done[contestant.journeys] = ours.oracle(contestant.journeys, values, until)
+            self._ours[contestant.name] = done[contestant.journeys]
+            one = len(contestant.journeys) == 1
+            if one and not ours.agree(done[contestant.journeys], workload.changes(made)):
+                raise SystemExit("the journey of three stages does not do the peers' job: a bug of the bench")
+
+    def _events(self, contestant: Contestant) -> int:
+        return int(self.work.events * contestant.share)
+
+    def _source(self, contestant: Contestant) -> str:
+        part = "" if contestant.share == 1 else f"-{self._events(contestant)}"
+        return f"{ours.PREFIX}.{contestant.layout}{part}"
+
+    async def _one(self, contestant: Contestant, turn: int, until: str) -> Figure:
+        name = f"run{turn + 1}-{contestant.name}"
+        if contestant.command is None:
+            partitions, expected = self.work.partitions, self._ours[contestant.name]
+            return await ours.run(
+                contestant,
+                self.bootstrap,
+                name,
+                partitions,
+                until,
+                self._events(contestant),
+                expected,
+                self.folder,
+            )
+        peer = self._peers[contestant.name]
+        place = Place(
+            self.bootstrap,
+            self._source(contestant),
+            contestant.layout,
+            name,
+            self._events(contestant),
+            self.work.partitions,
+            self.folder / name,
+        )
+        topics = [f"{name}-changes", f"{name}-changelog"]
+        await create_topics(self.bootstrap, topics, self.work.partitions)
+        async with programs.ran(peer.command, place) as figure:
+            found = await _published(self.bootstrap, topics[0], contestant.layout, len(peer.due))
+        await drop_topics(self.bootstrap, name)
+        if len(found) != len(peer.due) or set(found) != peer.due:
+            wrong = len(set(found) - peer.due)
+            raise RunFailed(
+                f"it published {len(found)} changes, {wrong} of them wrong; {len(peer.due)} are due"
+            )
+        return figure
+
+
+def told(due: Sequence[Change], layout: Layout) -> frozenset[tuple[str, ...]]:
+    """Say of each change what every right program says.
+
+    Without a key, nothing orders the events of a customer that stand in different partitions: which order
+    came first, and after how many events, is then open; who moved where is not.
+    """
+    if layout == "scattered":
+        return frozenset((each.customer, each.from_, each.to) for each in due)
+    return frozenset((each.customer, each.from_, each.to, str(each.count), each.last_seen) for each in due)
+
+
+class _Told(msgspec.Struct, rename={"from_": "from"}):
+    """A change as a peer publishes it."""
+
+    customer: str
+    from_: str
+    to: str
+    count: int
+    last_seen: str
+
+    def identity(self, layout: Layout) -> tuple[str, ...]:
+        """Give what is compared."""
+        who = (self.customer, self.from_, self.to)
+        return who if layout == "scattered" else (*who, str(self.count), self.last_seen)
+
+
+async def _published(bootstrap: str, topic: str, layout: Layout, due: int) -> list[tuple[str, ...]]:
+    """Read a peer's committed changes: when all that are due have come, once more a second later."""
+    decode = msgspec.json.Decoder(_Told).decode
+    loop = asyncio.get_running_loop()
+    end, complete = loop.time() + PATIENCE, False
+    while True:
+        found = [decode(value).identity(layout) async for value in read_all(bootstrap, topic)]
+        if complete or loop.time() > end:
+            return found
+        complete = len(found) >= due
+        await asyncio.sleep(1)
