@@ -9,6 +9,7 @@ STAMP := .venv/.installed
 DEMO ?=
 TEST ?=
 FAULTS ?=
+BENCH ?=
 MINUTES ?= 30
 
 help: ## Say what there is
@@ -39,9 +40,10 @@ check: setup ## What CI and pre-commit hold the code to: style, types, architect
 	@$(BIN)/journey-stream schema --check schemas
 	@$(BIN)/python -m journey_stream.settings_reference --check docs/configuration.md
 	@$(BIN)/python -m examples.clock.draw --check docs/clock.svg
+	@$(BIN)/python -m benchmarks.peers.page --check
 
-bench: setup ## Events a second and CPU per event: plain Faust, and the worker with all five models
-	@$(BIN)/python -m benchmarks
+bench: setup ## The worker beside Kafka Streams, Quix Streams, plain Faust, a bare loop (BENCH="--repeats 1")
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 faults: setup ## Kill, pause, restart workers and brokers under load; nothing lost, wrong, twice (FAULTS="kill-9")
 	@$(BIN)/python -m tests.faults $(FAULTS)
@@ -53,10 +55,11 @@ fmt: setup ## Put code into shape
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format .
 
-schemas: setup ## Write what is generated: schemas/, docs/configuration.md and docs/diagrams/
+schemas: setup ## Write what is generated: schemas/, docs/configuration.md, pictures, figures
 	@$(BIN)/journey-stream schema schemas
 	@$(BIN)/python -m journey_stream.settings_reference docs/configuration.md
 	@$(BIN)/python -m examples.clock.draw docs/clock.svg
+	@$(BIN)/python -m benchmarks.peers.page
 	@$(BIN)/journey-stream diagram --format svg -o docs/diagrams relationship lifecycle brand buyer-value four-cycles
 
 lock: ## Write both lock files anew (needs uv; see docs/decisions)

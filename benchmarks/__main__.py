@@ -1,4 +1,4 @@
-"""`make bench`: the worker beside its peers; `make bench BENCH=shop`: beside plain Faust on a shop's events."""
+"""`make bench`: the worker beside its peers; `make bench BENCH=shop`: beside plain Faust in a shop."""
 
 from __future__ import annotations
 

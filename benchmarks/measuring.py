@@ -1,8 +1,8 @@
 """What the benchmarks share: a figure and how it is taken, topics made, filled, read and dropped.
 
 Enters: process ids, ports of metrics pages, addresses. Leaves: figures. Strategy: a run counts between 5 %
-and 95 % of its events, so that nobody's start or end counts. Time and CPU are always taken from outside, by the
-same clock for everybody: CPU is user and system time of the whole process, all its threads included.
+and 95 % of its events, so that nobody's start or end counts. Time and CPU are always taken from outside, by
+the same clock for everybody: CPU is user and system time of the whole process, all its threads included.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """`make bench BENCH=shop`: plain Faust and the worker on the events of the simulated shop.
 
 Enters: options (`--help`). Leaves: a table with the median of each figure and the ratios, and a JSON file.
-Strategy: one embedded Kafka, topics filled once; then plain Faust (`shop_faust.py`: one model, no
+Strategy: one embedded Kafka, topics filled once; then plain Faust (`peers/plain_faust.py`: one model, no
 guarantees) and the worker (five models, through the hop, exactly once) take turns. Each is a process of its
 own that finds all events waiting; what counts is the time between 5 % and 95 % of the events, so that
 nobody's start or end counts. A figure counts only when the output was right: the worker's net records must
@@ -20,7 +20,6 @@ import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 from collections import Counter, defaultdict
 from pathlib import Path
 from typing import Any
@@ -38,6 +37,7 @@ from benchmarks.measuring import (
     read_progress,
     say,
 )
+from benchmarks.peers.programs import Place, faust_command, ran
 from journey_stream.broker import EmbeddedKafka
 from journey_stream.broker.embedded import free_port
 from journey_stream.deployment import assemble
@@ -49,7 +49,6 @@ from journey_stream.shop.records import ShopOptions, ShopRecord
 from journey_stream.shop.simulate import simulate
 from journey_stream.values import DAY, rfc3339
 
-HERE = Path(__file__).parent
 PARTITIONS = 8
 
 
@@ -160,45 +159,19 @@ async def run_plain(kafka: EmbeddedKafka, events: int, changes: int, turn: int, 
     """Let plain Faust work through its topic, check its count of changes."""
     group = f"bench-plain-{turn}"
     await create_topics(kafka.bootstrap, [group + "-changes"], PARTITIONS)
-    environment = {
-        **os.environ,
-        "BENCH_BROKER": kafka.bootstrap,
-        "BENCH_GROUP": group,
-        "BENCH_EVENTS": str(events),
-        "BENCH_PARTITIONS": str(PARTITIONS),
-        "BENCH_FOLDER": str(folder / group),
-    }
-    process = subprocess.Popen(
-        [sys.executable, str(HERE / "shop_faust.py"), "worker", "-l", "error", "--without-web"],
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = ""
-        guard = threading.Timer(60 + events / 500, process.kill)  # a stuck peer must not hang the bench
-        guard.start()
-        while not line.startswith("{"):
-            line = await asyncio.to_thread(process.stdout.readline)
-            if not line:
-                raise SystemExit(f"plain Faust ended with {process.wait()} before it had read everything")
-        guard.cancel()
+    place = Place(kafka.bootstrap, "bench.all", "keyed", group, events, PARTITIONS, folder / group)
+    async with ran(faust_command(folder), place) as figure:
         published = 0
         for _ in range(60):
             published = await count(kafka.bootstrap, group + "-changes")
             if published >= changes:
                 break
             await asyncio.sleep(1)
-        if published != changes:
-            raise SystemExit(
-                f"plain Faust published {published} changes, {changes} are due: its figure cannot count"
-            )
-    finally:
-        process.kill()
-        process.wait()
-    return msgspec.json.decode(line, type=Figure)
+    if published != changes:
+        raise SystemExit(
+            f"plain Faust published {published} changes, {changes} are due: its figure cannot count"
+        )
+    return figure
 
 
 async def run_worker(

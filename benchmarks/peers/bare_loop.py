@@ -3,8 +3,8 @@
 Enters: the environment that `programs` sets. Leaves: changes of stage in `<group>-changes`, changed states in
 `<group>-changelog`; `begun` and `ended` on standard output when 5 % and 95 % of the events are done, each
 with how many. Strategy: the largest fetches, batches built by hand, and one transaction around each fetch:
-changes, each changed customer's state once, offsets. It holds state in a dictionary that it never reads back, looks at no
-rebalance, and survives no fault: what is missing here is what a framework is for.
+changes, each changed customer's state once, offsets. It holds state in a dictionary that it never reads
+back, looks at no rebalance, and survives no fault: what is missing here is what a framework is for.
 """
 
 from __future__ import annotations

@@ -19,8 +19,9 @@ from typing import Any
 import msgspec
 
 from benchmarks.measuring import Figure, Sample, command, from_read_to_done, read_all, sample
+from benchmarks.peers import workload
 from benchmarks.peers.contestants import Contestant
-from benchmarks.peers.programs import RunFailed
+from benchmarks.peers.programs import NotRunnable, RunFailed
 from benchmarks.peers.workload import Change
 from journey_stream.broker.embedded import free_port
 from journey_stream.deployment import assemble
@@ -30,6 +31,8 @@ from journey_stream.settings_read import parse_moment
 from journey_stream.values import Signal, Transition
 
 PREFIX = "bench"
+KEYED = "keyed_input"
+"""The setting that reads input keyed by customer without a repartition."""
 SAMPLES_A_SECOND = 5
 
 
@@ -70,50 +73,58 @@ def agree(records: Records, due: Iterable[Change]) -> bool:
     return records.moves == {(change.customer, change.from_, change.to) for change in due}
 
 
-def config(
-    contestant: Contestant, bootstrap: str, application: str, partitions: int, until: str, port: int
-) -> dict[str, Any]:
+class Job(msgspec.Struct, frozen=True):
+    """What a worker has to do, and where."""
+
+    contestant: Contestant
+    bootstrap: str
+    application: str
+    partitions: int
+    events: int
+
+
+def check_runnable(contestant: Contestant) -> None:
+    """See whether the worker can read this input.
+
+    Raises:
+        NotRunnable: this version of it cannot.
+    """
+    if contestant.layout == "keyed" and KEYED not in Settings.__struct_fields__:
+        raise NotRunnable(f"this version has no `{KEYED}`")
+
+
+def config(job: Job, port: int) -> dict[str, Any]:
     """Configure a worker: defaults, but for where it stands and that it ends when all is done."""
     made: dict[str, Any] = {
-        "bootstrap_servers": bootstrap,
-        "application_id": application,
+        "bootstrap_servers": job.bootstrap,
+        "application_id": job.application,
         "topic_prefix": PREFIX,
-        "sources": [contestant.layout],
-        "partitions": partitions,
-        "source_partitions": partitions,
-        "journeys": list(contestant.journeys),
+        "sources": [workload.source(job.contestant.layout, job.events)],
+        "partitions": job.partitions,
+        "source_partitions": job.partitions,
+        "journeys": list(job.contestant.journeys),
         "clock": "event",
-        "until": until,
+        "until": workload.moment(job.events - 1),
         "idle_after": "1s",
         "log_level": "warning",
         "web": {"port": port},
     }
-    if contestant.layout == "keyed":
-        made["keyed_input"] = True
+    if job.contestant.layout == "keyed":
+        made[KEYED] = True
     return made
 
 
-async def run(
-    contestant: Contestant,
-    bootstrap: str,
-    application: str,
-    partitions: int,
-    until: str,
-    events: int,
-    expected: Records,
-    folder: Path,
-) -> Figure:
+async def run(job: Job, expected: Records, folder: Path) -> Figure:
     """Let the worker do its job, check what came out, clean up.
 
     Raises:
         RunFailed: it ended badly, took too long, or its records are not those of the replay.
     """
     port = free_port()
-    settings = config(contestant, bootstrap, application, partitions, until, port)
-    file = folder / f"{application}.yaml"
-    file.write_text(json.dumps(settings))
+    file = folder / f"{job.application}.yaml"
+    file.write_text(json.dumps(config(job, port)))
     command("reset", "--config", str(file), "--yes")  # what a broken run may have left
-    log = folder / f"{application}.log"
+    log = folder / f"{job.application}.log"
     with log.open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "journey_stream", "worker", "--config", str(file), "--exit-when-done"],
@@ -121,7 +132,7 @@ async def run(
             stderr=errors,
         )
     try:
-        samples = await _watched(process, port, 120 + events / 500)
+        samples = await _watched(process, port, 120 + job.events / 500)
     except TimeoutError:
         raise RunFailed("the worker took too long") from None
     finally:
@@ -130,13 +141,13 @@ async def run(
     if process.returncode:
         said = " / ".join(log.read_text(errors="replace").splitlines()[-5:])
         raise RunFailed(f"the worker ended with {process.returncode}: {said[-800:]}")
-    names = TopicNames.of(Settings(topic_prefix=PREFIX, application_id=application))
-    found = [*await _ids(bootstrap, names.transitions), *await _ids(bootstrap, names.signals)]
+    names = TopicNames.of(Settings(topic_prefix=PREFIX, application_id=job.application))
+    found = [*await _ids(job.bootstrap, names.transitions), *await _ids(job.bootstrap, names.signals)]
     command("reset", "--config", str(file), "--yes")
     wrong = differs(found, expected)
     if wrong:
         raise RunFailed(wrong)
-    return from_read_to_done(samples, events)
+    return from_read_to_done(samples, job.events)
 
 
 def differs(found: Sequence[str], expected: Records) -> str | None:

@@ -62,18 +62,18 @@ class Bench:
 
     async def run(self) -> Outcome:
         """Prepare, then take turns."""
-        made = list(workload.make(self.work.events, self.work.customers))
+        most = max(map(self.events, self._contestants))
+        made = list(workload.make(most, self.work.customers))
         self.outcome.bytes = round(statistics.mean(len(event.value) for event in made))
         self._prepare(made)
         await self._fill(made)
-        until = made[-1].occurred_at
-        self._replays(made, until)
+        self._replays(made)
         del made
         for turn in range(self.work.repetitions):
             at = turn % max(1, len(self._contestants))
             for contestant in [*self._contestants[at:], *self._contestants[:at]]:
                 try:
-                    figure = await self._one(contestant, turn, until)
+                    figure = await self._one(contestant, turn)
                 except RunFailed as error:
                     raise SystemExit(f"{contestant.title}: {error}. Its figure cannot count") from error
                 self.outcome.runs[contestant.name].append(figure)
@@ -84,22 +84,23 @@ class Bench:
     def _prepare(self, made: list[workload.Made]) -> None:
         """Make peers ready; leave out those who cannot run here."""
         for contestant in list(self._contestants):
-            if contestant.command is None:
-                continue
             try:
+                if contestant.command is None:
+                    ours.check_runnable(contestant)
+                    continue
                 command = contestant.command(self.folder)
             except NotRunnable as reason:
                 say(f"{contestant.title} is not run: {reason}")
                 self.outcome.not_run[contestant.name] = str(reason)
                 self._contestants.remove(contestant)
                 continue
-            due = workload.changes(itertools.islice(made, self._events(contestant)))
+            due = workload.changes(itertools.islice(made, self.events(contestant)))
             self._peers[contestant.name] = _Peer(command, told(due, contestant.layout))
 
     async def _fill(self, made: list[workload.Made]) -> None:
         filled = set()
         for contestant in self._contestants:
-            topic, events = self._source(contestant), self._events(contestant)
+            topic, events = self._source(contestant), self.events(contestant)
             if topic in filled:
                 continue
             filled.add(topic)
@@ -108,48 +109,43 @@ class Bench:
             part = itertools.islice(made, events)
             await fill(self.bootstrap, topic, workload.rows(part, contestant.layout, self.work.partitions))
 
-    def _replays(self, made: list[workload.Made], until: str) -> None:
-        done: dict[tuple[str, ...], ours.Records] = {}
+    def _replays(self, made: list[workload.Made]) -> None:
+        done: dict[tuple[object, ...], ours.Records] = {}
         for contestant in self._contestants:
             if contestant.command is not None:
                 continue
-            if contestant.journeys not in done:
-                say(f"replaying {len(made):,} events: what has to come out of {contestant.title}")
-                values = (event.value for event in made)
-                done[contestant.journeys] = ours.oracle(contestant.journeys, values, until)
-            self._ours[contestant.name] = done[contestant.journeys]
-            one = len(contestant.journeys) == 1
-            if one and not ours.agree(done[contestant.journeys], workload.changes(made)):
+            events = self.events(contestant)
+            part = made[:events]
+            if (contestant.journeys, events) not in done:
+                say(f"replaying {events:,} events: what has to come out of {contestant.title}")
+                values = (event.value for event in part)
+                done[contestant.journeys, events] = ours.oracle(
+                    contestant.journeys, values, part[-1].occurred_at
+                )
+            expected = self._ours[contestant.name] = done[contestant.journeys, events]
+            if len(contestant.journeys) == 1 and not ours.agree(expected, workload.changes(part)):
                 raise SystemExit("the journey of three stages does not do the peers' job: a bug of the bench")
 
-    def _events(self, contestant: Contestant) -> int:
+    def events(self, contestant: Contestant) -> int:
+        """How many events a contestant gets."""
         return int(self.work.events * contestant.share)
 
     def _source(self, contestant: Contestant) -> str:
-        part = "" if contestant.share == 1 else f"-{self._events(contestant)}"
-        return f"{ours.PREFIX}.{contestant.layout}{part}"
+        return f"{ours.PREFIX}.{workload.source(contestant.layout, self.events(contestant))}"
 
-    async def _one(self, contestant: Contestant, turn: int, until: str) -> Figure:
+    async def _one(self, contestant: Contestant, turn: int) -> Figure:
         name = f"run{turn + 1}-{contestant.name}"
         if contestant.command is None:
-            partitions, expected = self.work.partitions, self._ours[contestant.name]
-            return await ours.run(
-                contestant,
-                self.bootstrap,
-                name,
-                partitions,
-                until,
-                self._events(contestant),
-                expected,
-                self.folder,
-            )
+            events = self.events(contestant)
+            job = ours.Job(contestant, self.bootstrap, name, self.work.partitions, events)
+            return await ours.run(job, self._ours[contestant.name], self.folder)
         peer = self._peers[contestant.name]
         place = Place(
             self.bootstrap,
             self._source(contestant),
             contestant.layout,
             name,
-            self._events(contestant),
+            self.events(contestant),
             self.work.partitions,
             self.folder / name,
         )

@@ -115,6 +115,11 @@ def rows(made: Iterable[Made], layout: Layout, partitions: int) -> Iterator[tupl
         yield partition(key), key, event.value
 
 
+def source(layout: Layout, events: int) -> str:
+    """Name the topic, without its prefix, that holds so many events."""
+    return f"{layout}-{events}"
+
+
 def changes(made: Iterable[Made]) -> list[Change]:
     """Do the job with a dictionary: the oracle."""
     states: dict[str, tuple[int, str]] = {}
