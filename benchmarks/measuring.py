@@ -99,7 +99,7 @@ def from_read_to_done(samples: list[Sample], events: int) -> Figure:
 
 
 def _figure(events: int, low: tuple[float, float], high: tuple[float, float]) -> Figure:
-    return Figure(int(events * (LAST - FIRST)), high[0] - low[0], high[1] - low[1])
+    return Figure(round(events * (LAST - FIRST)), high[0] - low[0], high[1] - low[1])
 
 
 def at(samples: list[tuple[int, float, float]], wanted: float) -> tuple[float, float]:

@@ -51,16 +51,16 @@ def filled(text: str, parts: Mapping[str, str]) -> str:
 def figures(result: Result) -> str:
     """Write the table of figures."""
     lines = [
-        "| who | input | promises | events/s | least to most | CPU µs/event |",
-        "|---|---|---|--:|--:|--:|",
+        "| who | input | promises | records out per event | events/s | least to most | CPU µs/event |",
+        "|---|---|---|--:|--:|--:|--:|",
     ]
     for row in result.rows:
         said = f"| {_name(row)} | {INPUTS[row.layout]} | {row.guarantee} |"
         if row.rate is None or row.cpu is None:
-            lines.append(f"{said} not run: {row.not_run} | | |")
+            lines.append(f"{said} | not run: {row.not_run} | | |")
             continue
         wide = f"{row.rate.least:,.0f} to {row.rate.most:,.0f}"
-        lines.append(f"{said} {row.rate.median:,.0f} | {wide} | {row.cpu.median:,.1f} |")
+        lines.append(f"{said} {row.records:.2f} | {row.rate.median:,.0f} | {wide} | {row.cpu.median:,.1f} |")
     return "\n".join(lines)
 
 

@@ -33,6 +33,8 @@ class Row(msgspec.Struct, frozen=True):
     journeys: int
     """How many ours ran; 0 for a peer, which has the one job."""
     events: int
+    records: float
+    """Changes of stage and signals that it publishes, per event."""
     rate: Spread | None = None
     """Events per second; None when it was not run."""
     cpu: Spread | None = None
@@ -87,7 +89,7 @@ def spread(values: Sequence[float], digits: int) -> Spread:
     return Spread(*(round(value, digits) for value in each))
 
 
-def row_of(contestant: Contestant, events: int, runs: list[Figure], not_run: str | None) -> Row:
+def row_of(contestant: Contestant, events: int, due: int, runs: list[Figure], not_run: str | None) -> Row:
     """Sum up a contestant's runs."""
     said = (
         contestant.name,
@@ -96,6 +98,7 @@ def row_of(contestant: Contestant, events: int, runs: list[Figure], not_run: str
         contestant.guarantee,
         len(contestant.journeys),
         events,
+        round(due / events, 2),
     )
     if not runs:
         return Row(*said, not_run=not_run or "not asked for")

@@ -41,6 +41,7 @@ def main(arguments: list[str]) -> int:
         row_of(
             each,
             int(work.events * each.share),
+            outcome.due.get(each.name, 0),
             outcome.runs.get(each.name, []),
             outcome.not_run.get(each.name),
         )

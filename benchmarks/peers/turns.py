@@ -41,6 +41,8 @@ class Outcome(msgspec.Struct):
     not_run: dict[str, str]
     bytes: int
     """Mean size of an event."""
+    due: dict[str, int]
+    """How many records each has to publish: changes of stage, signals."""
 
 
 class _Peer(msgspec.Struct, frozen=True):
@@ -55,7 +57,7 @@ class Bench:
 
     def __init__(self, bootstrap: str, folder: Path, work: Work, contestants: Sequence[Contestant]) -> None:
         self.bootstrap, self.folder, self.work = bootstrap, folder, work
-        self.outcome = Outcome({each.name: [] for each in contestants}, {}, 0)
+        self.outcome = Outcome({each.name: [] for each in contestants}, {}, 0, {})
         self._contestants = list(contestants)
         self._peers: dict[str, _Peer] = {}
         self._ours: dict[str, ours.Records] = {}
@@ -96,6 +98,7 @@ class Bench:
                 continue
             due = workload.changes(itertools.islice(made, self.events(contestant)))
             self._peers[contestant.name] = _Peer(command, told(due, contestant.layout))
+            self.outcome.due[contestant.name] = len(due)
 
     async def _fill(self, made: list[workload.Made]) -> None:
         filled = set()
@@ -123,6 +126,7 @@ class Bench:
                     contestant.journeys, values, part[-1].occurred_at
                 )
             expected = self._ours[contestant.name] = done[contestant.journeys, events]
+            self.outcome.due[contestant.name] = len(expected.ids)
             if len(contestant.journeys) == 1 and not ours.agree(expected, workload.changes(part)):
                 raise SystemExit("the journey of three stages does not do the peers' job: a bug of the bench")
 
