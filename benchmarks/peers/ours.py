@@ -32,7 +32,7 @@ from journey_stream.values import Signal, Transition
 
 PREFIX = "bench"
 KEYED = "keyed_input"
-"""The setting that reads input keyed by customer without a repartition."""
+"""The setting that names the partitioner of keyed input, which is then read without the hop."""
 SAMPLES_A_SECOND = 5
 
 
@@ -110,7 +110,7 @@ def config(job: Job, port: int) -> dict[str, Any]:
         "web": {"port": port},
     }
     if job.contestant.layout == "keyed":
-        made[KEYED] = True
+        made[KEYED] = "murmur2"
     return made
 
 
