@@ -51,16 +51,18 @@ def filled(text: str, parts: Mapping[str, str]) -> str:
 def figures(result: Result) -> str:
     """Write the table of figures."""
     lines = [
-        "| who | input | promises | records out per event | events/s | least to most | CPU µs/event |",
-        "|---|---|---|--:|--:|--:|--:|",
+        "| who | input | promises | events | records out per event | events/s | least to most | CPU µs/event |",
+        "|---|---|---|--:|--:|--:|--:|--:|",
     ]
     for row in result.rows:
         said = f"| {_name(row)} | {INPUTS[row.layout]} | {row.guarantee} |"
         if row.rate is None or row.cpu is None:
-            lines.append(f"{said} | not run: {row.not_run} | | |")
+            lines.append(f"{said} | | not run: {row.not_run} | | |")
             continue
         wide = f"{row.rate.least:,.0f} to {row.rate.most:,.0f}"
-        lines.append(f"{said} {row.records:.2f} | {row.rate.median:,.0f} | {wide} | {row.cpu.median:,.1f} |")
+        lines.append(
+            f"{said} {row.events:,} | {row.records:.2f} | {row.rate.median:,.0f} | {wide} | {row.cpu.median:,.1f} |"
+        )
     return "\n".join(lines)
 
 
@@ -82,13 +84,12 @@ def setting(result: Result) -> str:
     """Say where and with what it was measured."""
     machine, work = result.machine, result.workload
     programs = ", ".join(f"{name} {version}" for name, version in result.versions.items())
-    parts = [f"{row.title} the first {row.events:,}" for row in result.rows if row.events < work["events"]]
+    times = "one repetition" if result.repetitions == 1 else f"{result.repetitions} repetitions in turn"
     return (
-        f"Measured on {result.measured}: {machine['cores']} cores ({machine['cpu']}), "
+        f"Measured on {result.measured}, {times}: {machine['cores']} cores ({machine['cpu']}), "
         f"{machine['memory_gib']} GiB, {machine['system']}, for everything, the broker included.\n"
-        f"{work['events']:,} events of about {work['bytes']} bytes, {work['customers']:,} customers, "
-        f"{work['partitions']} partitions; {' and '.join(parts)}.\n"
-        f"{result.repetitions} repetitions in turn. Versions: {programs}."
+        f"Events of about {work['bytes']} bytes, {work['customers']:,} customers, {work['partitions']} partitions.\n"
+        f"Versions: {programs}."
     )
 
 
@@ -101,21 +102,21 @@ def sentence(result: Result) -> str:
         return None if found is None or found.ratio is None else f"{_short(found.ratio)} times {than}"
 
     one = [
-        times("one-keyed", "streams", "Kafka Streams (RocksDB, exactly once)"),
-        times("one-hop", "streams-repartition", "Kafka Streams where neither gets keyed input"),
-        times("one-keyed", "quix", "Quix Streams"),
-        times("one-keyed", "faust", "plain Faust"),
-        times("one-keyed", "loop", "a bare aiokafka loop with transactions"),
+        times("one-keyed", "streams", "the events a second of Kafka Streams on input keyed by customer"),
+        times("one-hop", "streams-repartition", "those of Kafka Streams on input without a key"),
+        times("one-keyed", "quix", "those of Quix Streams"),
+        times("one-keyed", "faust", "those of plain Faust"),
+        times("one-keyed", "loop", "those of a bare aiokafka loop with transactions"),
     ]  # fmt: skip
     five = [
-        times("five-keyed", "streams", "Kafka Streams with that one"),
-        times("five-hop", "streams-repartition", "Kafka Streams with a repartition topic and that one"),
+        times("five-keyed", "streams", "its events on keyed input"),
+        times("five-hop", "streams-repartition", "its events on input without a key"),
     ]
     told = [
         "`make bench` lets the worker and its peers do one job side by side and checks what each publishes.",
-        f"Here, with {result.machine['cores']} cores for all and the broker, a journey of three stages makes "
-        f"the events a second of: {_listed(one)}.",
-        f"The five models together, beside a peer with one journey: {_listed(five)}.",
+        f"Here, with {result.machine['cores']} cores for all and the broker, a journey of three stages did "
+        f"{_listed(one)}.",
+        f"All five models together, beside Kafka Streams with this one, did {_listed(five)}.",
         "Figures, spreads and method: [Performance](docs/performance.md).",
     ]
     return "\n".join(told)
