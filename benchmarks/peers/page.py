@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import sys
+import textwrap
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -51,7 +52,7 @@ def filled(text: str, parts: Mapping[str, str]) -> str:
 def figures(result: Result) -> str:
     """Write the table of figures."""
     lines = [
-        "| who | input | promises | events | records out per event | events/s | least to most | CPU µs/event |",
+        "| who | input | promises | events | records per event | events/s | least to most | CPU µs/event |",
         "|---|---|---|--:|--:|--:|--:|--:|",
     ]
     for row in result.rows:
@@ -59,10 +60,9 @@ def figures(result: Result) -> str:
         if row.rate is None or row.cpu is None:
             lines.append(f"{said} | | not run: {row.not_run} | | |")
             continue
+        amount = f"{row.events:,} | {row.records:.2f}"
         wide = f"{row.rate.least:,.0f} to {row.rate.most:,.0f}"
-        lines.append(
-            f"{said} {row.events:,} | {row.records:.2f} | {row.rate.median:,.0f} | {wide} | {row.cpu.median:,.1f} |"
-        )
+        lines.append(f"{said} {amount} | {row.rate.median:,.0f} | {wide} | {row.cpu.median:,.1f} |")
     return "\n".join(lines)
 
 
@@ -88,13 +88,14 @@ def setting(result: Result) -> str:
     return (
         f"Measured on {result.measured}, {times}: {machine['cores']} cores ({machine['cpu']}), "
         f"{machine['memory_gib']} GiB, {machine['system']}, for everything, the broker included.\n"
-        f"Events of about {work['bytes']} bytes, {work['customers']:,} customers, {work['partitions']} partitions.\n"
+        f"Events of about {work['bytes']} bytes, {work['customers']:,} customers, "
+        f"{work['partitions']} partitions.\n"
         f"Versions: {programs}."
     )
 
 
 def sentence(result: Result) -> str:
-    """Write the README's sentences."""
+    """Write the README's lines."""
     by_pair = {(each.ours, each.peer): each for each in result.ratios}
 
     def times(ours: str, peer: str, than: str) -> str | None:
@@ -102,24 +103,25 @@ def sentence(result: Result) -> str:
         return None if found is None or found.ratio is None else f"{_short(found.ratio)} times {than}"
 
     one = [
-        times("one-keyed", "streams", "the events a second of Kafka Streams on input keyed by customer"),
-        times("one-hop", "streams-repartition", "those of Kafka Streams on input without a key"),
-        times("one-keyed", "quix", "those of Quix Streams"),
-        times("one-keyed", "faust", "those of plain Faust"),
-        times("one-keyed", "loop", "those of a bare aiokafka loop with transactions"),
-    ]  # fmt: skip
+        times(
+            "one-keyed", "streams", "as many events a second as Kafka Streams when input is keyed by customer"
+        ),
+        times("one-hop", "streams-repartition", "as many as Kafka Streams when it is not"),
+        times("one-keyed", "quix", "as many as Quix Streams"),
+        times("one-keyed", "faust", "as many as plain Faust"),
+        times("one-keyed", "loop", "as many as a bare aiokafka loop with transactions"),
+    ]
     five = [
-        times("five-keyed", "streams", "its events on keyed input"),
-        times("five-hop", "streams-repartition", "its events on input without a key"),
+        times("five-keyed", "streams", "as many as Kafka Streams takes for that one when input is keyed"),
+        times("five-hop", "streams-repartition", "as many when it is not"),
     ]
-    told = [
-        "`make bench` lets the worker and its peers do one job side by side and checks what each publishes.",
-        f"Here, with {result.machine['cores']} cores for all and the broker, a journey of three stages did "
-        f"{_listed(one)}.",
-        f"All five models together, beside Kafka Streams with this one, did {_listed(five)}.",
-        "Figures, spreads and method: [Performance](docs/performance.md).",
-    ]
-    return "\n".join(told)
+    told = (
+        "`make bench` lets the worker and its peers do one job side by side and checks what each publishes. "
+        f"Here, on {result.machine['cores']} cores with the broker, a journey of three stages takes "
+        f"{_listed(one)}. All five models together take {_listed(five)}. "
+        "Figures, spreads and method: [Performance](docs/performance.md)."
+    )
+    return textwrap.fill(told, 118, break_long_words=False, break_on_hyphens=False)
 
 
 def _listed(parts: list[str | None]) -> str:
