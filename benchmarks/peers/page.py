@@ -103,22 +103,20 @@ def sentence(result: Result) -> str:
         return None if found is None or found.ratio is None else f"{_short(found.ratio)} times {than}"
 
     one = [
-        times(
-            "one-keyed", "streams", "as many events a second as Kafka Streams when input is keyed by customer"
-        ),
-        times("one-hop", "streams-repartition", "as many as Kafka Streams when it is not"),
+        times("one-keyed", "streams", "as many as Kafka Streams when input is keyed by customer"),
+        times("one-hop", "streams-repartition", "as many as Kafka Streams when input has no key"),
         times("one-keyed", "quix", "as many as Quix Streams"),
         times("one-keyed", "faust", "as many as plain Faust"),
         times("one-keyed", "loop", "as many as a bare aiokafka loop with transactions"),
     ]
     five = [
-        times("five-keyed", "streams", "as many as Kafka Streams takes for that one when input is keyed"),
-        times("five-hop", "streams-repartition", "as many when it is not"),
+        times("five-keyed", "streams", "as many as Kafka Streams does of that one when input is keyed"),
+        times("five-hop", "streams-repartition", "as many when input has no key"),
     ]
     told = (
         "`make bench` lets the worker and its peers do one job side by side and checks what each publishes. "
-        f"Here, on {result.machine['cores']} cores with the broker, a journey of three stages takes "
-        f"{_listed(one)}. All five models together take {_listed(five)}. "
+        f"Here, on {result.machine['cores']} cores with the broker, events a second of a journey of three "
+        f"stages are {_listed(one)}; of all five models together, {_listed(five)}. "
         "Figures, spreads and method: [Performance](docs/performance.md)."
     )
     return textwrap.fill(told, 118, break_long_words=False, break_on_hyphens=False)
