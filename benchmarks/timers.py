@@ -117,8 +117,11 @@ class Bench:
 
     # What a lane asks of its worker.
 
-    def make_partition(self, partition: int) -> KeyedPartition:
+    def make_partition(self, partition: int, engine: Any = None) -> KeyedPartition:
         return self.logic
+
+    def take_standby(self, partition: int) -> None:
+        return None
 
     async def seek(self, tp: TP, offset: int | None) -> Position:
         return Position(1, offset or 0)

@@ -215,6 +215,12 @@ class Settings(Part, frozen=True):
     processes: Annotated[
         Count, doc("Worker processes that `worker` starts on this machine, one processor core each.")
     ] = 1
+    standby_replicas: Annotated[
+        Annotated[int, msgspec.Meta(ge=0)],
+        doc(
+            "Workers that follow the state of a keyed partition beside its owner, each at its cost of memory."
+        ),
+    ] = 0
     clock: Annotated[
         Literal["wall", "event"], doc("`wall`: live. `event`: only events move the clock (demo, backfill).")
     ] = "wall"

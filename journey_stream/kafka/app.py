@@ -26,7 +26,7 @@ import journey_stream
 from journey_stream.encode import Encoder
 from journey_stream.errors import SettingsError
 from journey_stream.events.decode import Decoder
-from journey_stream.kafka.assignor import sticky_assignor
+from journey_stream.kafka.assignor import Plan, sticky_assignor
 from journey_stream.kafka.group import GroupOptions
 from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.lane import LaneOptions
@@ -93,6 +93,10 @@ def worker_options(settings: Settings, parts: Parts, *, broker_times: bool = Fal
             outs=(names.transitions, names.signals, names.stages, names.dead_letters, *parts.extra_topics),
             partitions=settings.partitions,
             keyed_input=settings.keyed_input,
+        ),
+        assignor=sticky_assignor(
+            Plan(names.events, standbys=settings.standby_replicas, host=socket.gethostname()),
+            settings.keyed_input,
         ),
         events=names.events,
         control=names.control,
@@ -172,7 +176,7 @@ def build_app(
     transport.options = GroupOptions(
         client={**options.client, "client_id": client_id(settings, process)},
         group=settings.application_id,
-        assignor=sticky_assignor(names.events, settings.keyed_input),
+        assignor=options.assignor,
         max_records=settings.fetch.records * FETCHES_PER_POLL,
         startup_seconds=settings.startup_timeout / SECOND,
     )

@@ -1,11 +1,12 @@
 """Who reads which partition, and who keeps a standby of it: balanced, and so sticky that little state moves.
 
 Enters: the group's members, with what each has and what it is warm in. Leaves: an assignment. Strategy: each
-topic for itself (source partitions cost less than keyed ones), unless all go `together` with the keyed one. Whoever has a partition keeps it up to its fair share; what is left goes to whoever is warm in it,
-or else has least. With standbys, a keyed partition does not move to somebody who would have to read all of
-its state first: it stays with whoever has it (or is warm) until its new owner has warmed up and asks for
-another round. Any assignment is safe (lanes fence), so what a member says of itself needs no proof; where two
-claim a partition, the later round of the group counts.
+topic for itself (source partitions cost less than keyed ones), unless all go `together` with the keyed one.
+Whoever has a partition keeps it up to its fair share; what is left goes to whoever is warm in it, or else has
+least. With standbys, a keyed partition does not move to somebody who would have to read all of its state
+first: it stays with whoever has it (or is warm) until its new owner has warmed up and asks for another round.
+Any assignment is safe (lanes fence), so what a member says of itself needs no proof; where two claim a
+partition, the later round of the group counts.
 """
 
 from __future__ import annotations

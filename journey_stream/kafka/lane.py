@@ -24,7 +24,7 @@ from faust.types import TP
 from journey_stream.encode import Encoder
 from journey_stream.errors import BrokerError, StateError, told
 from journey_stream.kafka.change import Past, Rebuild, change_versions, rebuilt
-from journey_stream.kafka.changelog import META_KEY, read_changelog
+from journey_stream.kafka.changelog import META_KEY
 from journey_stream.kafka.checkpoint import Writer
 from journey_stream.kafka.direct_intake import Inputs
 from journey_stream.kafka.direct_intake import Worker as DirectWorker
@@ -34,6 +34,8 @@ from journey_stream.kafka.intake import PAUSED
 from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.pace import Limits, Pace
+from journey_stream.kafka.restoring import restore
+from journey_stream.kafka.standbys import Warm
 from journey_stream.kafka.starting import start_offsets
 from journey_stream.values import NEVER, SECOND
 
@@ -74,8 +76,11 @@ class LaneOptions(msgspec.Struct, frozen=True):
 class Worker(DirectWorker, Protocol):
     """What a lane needs of the worker around it."""
 
-    def make_partition(self, partition: int) -> KeyedPartition:
-        """Make the empty logic of a keyed partition."""
+    def make_partition(self, partition: int, engine: Any = None) -> KeyedPartition:
+        """Make the logic of a keyed partition, empty, or around an engine that holds states."""
+
+    def take_standby(self, partition: int) -> Warm | None:
+        """Take over what is here of the partition's state."""
 
     def make_rebuild(self, logic: KeyedPartition) -> tuple[Rebuild, Past]:
         """Make what runs the history of a partition through the present program."""
@@ -227,29 +232,14 @@ class JourneyLane:
             partitioner=partitioner_of(options.keyed_input),
         )
         await writer.start()
-        logic = self._worker.make_partition(partition)
-        remaining = self._metrics.restore_remaining.labels(partition)
-        load, restored = logic.engine.load, 0
-
-        def keep(key: bytes, state: bytes | None) -> None:
-            nonlocal restored
-            restored += 1
-            load(key.decode(), state)
-
-        def look(key: bytes) -> None:
-            logic.engine.customer(key.decode())
-
-        def reached(at: int, end: int) -> None:
-            writer.changelog_end = end
-            remaining.set(end - at)
-
-        value = await read_changelog(
+        logic, value, restored = await restore(
+            self._worker,
+            self.tp,
             options.client,
             options.changelog,
-            partition,
-            keep,
-            reached,
-            look if self._suspicious else None,
+            writer,
+            self._metrics,
+            look=self._suspicious,
         )
         starts = await start_offsets(self._worker, self.tp, options.changelog, logic, value)
         self._next = starts.keyed

@@ -122,6 +122,15 @@ class Metrics:
         self.restore_seconds = Histogram(
             "restore_duration_seconds", "Takeover of a keyed partition.", buckets=_LATE, **made
         )
+        self.restore_records = Counter(
+            "restore_records", "Changelog records read in takeovers; few where a standby was at hand.", **made
+        )
+        self.standby_behind = Gauge(
+            "standby_behind_records",
+            "Changelog records that a standby of this worker has not read.",
+            partition,
+            **made,
+        )
         self.failures = Counter(
             "lane_failures", "Lanes that stopped and started over from their checkpoint.", ("lane",), **made
         )
@@ -223,6 +232,10 @@ class Metrics:
         self.paused.clear()
         for topic, partition in partitions:
             self.paused.labels(topic, partition).set(1)
+
+    def forget_standby(self, partition: int) -> None:
+        """Drop the gauge of a standby that is followed no more."""
+        _remove(self.standby_behind, str(partition))
 
     def forget_partition(self, topic: str, partition: int) -> None:
         """Drop the gauges of a partition that has gone."""

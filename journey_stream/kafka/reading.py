@@ -133,10 +133,10 @@ async def reader(client: Mapping[str, Any]) -> AsyncIterator[Reader]:
     try:
         yield Reader(consumer)
     finally:
-        await _stop(consumer)
+        await stop_consumer(consumer)
 
 
-async def _stop(consumer: AIOKafkaConsumer) -> None:
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Stop a consumer for sure.
 
     aiokafka's fetcher loses a cancellation that comes while it puts away what was under way for partitions

@@ -215,6 +215,10 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         found = await self._ensure_consumer()._coordinator.fetch_committed_offsets(wanted)
         return {TP(tp.topic, tp.partition): found[tp].offset if tp in found else None for tp in wanted}
 
+    async def ask_for_round(self) -> None:
+        """Ask the group to share out the partitions anew."""
+        self._ensure_consumer()._coordinator.request_rejoin()
+
     async def bounds(self, tp: TP) -> tuple[int, int]:
         """Read the first and the end offset of a partition."""
         consumer, wanted = self._ensure_consumer(), driver.ensure_aiokafka_TP(tp)

@@ -37,6 +37,7 @@ def add_pages(app: faust.App, worker: JourneyWorker) -> None:
             "ready": worker.ready,
             "finished": worker.finished.is_set(),
             "partitions": lanes,
+            "standbys": {str(partition): state for partition, state in worker.standbys.states().items()},
             "paused": _names(worker),
         }
         return self.json(body, status=200 if worker.ready else 503)

@@ -22,11 +22,13 @@ from journey_stream.encode import Encoder
 from journey_stream.errors import BrokerError
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka import hop
+from journey_stream.kafka.assignor import StickyAssignor
 from journey_stream.kafka.change import Past, Rebuild
 from journey_stream.kafka.checkpoint import Row, Sender
 from journey_stream.kafka.control import Control
 from journey_stream.kafka.direct_intake import DirectIntake
 from journey_stream.kafka.group import Misplaced
+from journey_stream.kafka.hop_sender import HopSender
 from journey_stream.kafka.inbox import Batch, Position
 from journey_stream.kafka.intake import Intake, IntakeLane
 from journey_stream.kafka.keyed import KeyedPartition
@@ -35,6 +37,7 @@ from journey_stream.kafka.lane import JourneyLane, LaneOptions
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.progress import Progress
 from journey_stream.kafka.reports import Reports
+from journey_stream.kafka.standbys import Standbys, Warm
 from journey_stream.kafka.transport import BatchConsumer
 from journey_stream.kafka.watch import TopicWatch, Watched, elsewhere, tell_lost
 
@@ -43,8 +46,6 @@ log = logging.getLogger(__name__)
 PARK_SECONDS: Final = 5.0
 STUCK_SECONDS: Final = 60.0
 """A lane that has failed for this long makes the worker unhealthy."""
-SEND_SECONDS: Final = 120.0
-"""A batch that takes longer to be acknowledged has failed."""
 TAKE_UP_SECONDS: Final = 600.0
 """After so long without taking up an assignment the process ends; whoever runs it starts another."""
 
@@ -54,6 +55,7 @@ class WorkerOptions(msgspec.Struct, frozen=True):
 
     client: Mapping[str, Any]
     watched: Watched
+    assignor: type[StickyAssignor]
     events: str
     control: str
     partitions: int
@@ -97,9 +99,10 @@ class JourneyWorker:
         self._control = Control(options.client, options.control, self._obey)
         self._watch = TopicWatch(options.watched, metrics)
         self._holds: defaultdict[TP, set[str]] = defaultdict(set)
-        self._sender: Sender | None = None
-        self._sender_lock = asyncio.Lock()
+        hop_options = (options.events, options.lane.internal_compression, options.max_record_bytes)
+        self._sender = HopSender(options.client, *hop_options)
         self._progress = Progress(self)
+        self.standbys = Standbys(self, options.client, options.lane.changelog, make_engine, options.assignor)
         self._tasks: list[asyncio.Task[None]] = []
         self._revoked_at: float | None = None
         self._reports = Reports(metrics)
@@ -139,7 +142,7 @@ class JourneyWorker:
     async def _take_up(self, assigned: set[TP]) -> None:
         """Set positions of source partitions, start or resume the lanes of keyed ones."""
         await self._control.known()
-        sender = await self._hop_sender()
+        sender = await self._sender.get()
         await self._learn_sources(sender)
         events = {tp for tp in assigned if tp.topic == self.options.events}
         # Nobody sends to partitions that somebody added; the watch says so.
@@ -164,6 +167,7 @@ class JourneyWorker:
             self.intakes.update(self.lanes[tp].inputs.direct)
             self.lanes[tp].assigned()
         self._obey()  # before the first of them has its turn
+        self.standbys.follow(tp.partition for tp in keyed)
         if gone:
             await asyncio.gather(*(lane.close() for lane in gone), return_exceptions=True)
         self._report_assignment(assigned)
@@ -219,7 +223,7 @@ class JourneyWorker:
 
     async def count_topics(self, topics: Iterable[str]) -> dict[str, int] | None:
         """Count partitions now; None when no broker answers."""
-        sender = await self._hop_sender()
+        sender = await self._sender.get()
         return await sender.count_anew(topics)
 
     def _report_assignment(self, assigned: set[TP]) -> None:
@@ -242,10 +246,10 @@ class JourneyWorker:
         for task in self._tasks:
             task.cancel()
         self._control.stop()
+        await self.standbys.close()
         await self.partitions_revoked(set())
         await asyncio.gather(*(lane.close() for lane in self.lanes.values()), return_exceptions=True)
-        if self._sender is not None:
-            await self._sender.stop()
+        await self._sender.stop()
 
     # -- what lanes ask for ----------------------------------------------------------------------------------
 
@@ -253,12 +257,17 @@ class JourneyWorker:
         """The wall clock, microseconds."""
         return time.time_ns() // 1000
 
-    def make_partition(self, partition: int) -> KeyedPartition:
-        """Make the empty logic of a keyed partition."""
-        logic = KeyedPartition(self._make_engine(), self._decoder, self._sources, self.options.keyed)
+    def make_partition(self, partition: int, engine: Any = None) -> KeyedPartition:
+        """Make the logic of a keyed partition, empty, or around an engine that holds states."""
+        engine = self._make_engine() if engine is None else engine  # (one without customers is falsy)
+        logic = KeyedPartition(engine, self._decoder, self._sources, self.options.keyed)
         for topic in self.options.lane.direct:
             logic.direct.add(topic, partition, self._partitioner)
         return logic
+
+    def take_standby(self, partition: int) -> Warm | None:
+        """Take over what is here of the state of a partition."""
+        return self.standbys.take(partition)
 
     def make_rebuild(self, logic: KeyedPartition) -> tuple[Rebuild, Past]:
         """Make what runs the history of a partition through the present program."""
@@ -285,6 +294,14 @@ class JourneyWorker:
             if not found.beyond:
                 tell_lost(tp, found, self.metrics)
 
+    def is_restoring(self) -> bool:
+        """Tell whether a lane of ours needs the event loop more than a standby."""
+        return any(lane.state == "restoring" for lane in self.lanes.values())
+
+    async def ask_for_round(self) -> None:
+        """Ask the group to share out the partitions anew."""
+        await self.consumer.thread.run(self.consumer.thread.ask_for_round)
+
     async def committed(self, tp: TP) -> int | None:
         """Read the group's committed offset."""
         thread = self.consumer.thread
@@ -292,8 +309,7 @@ class JourneyWorker:
 
     async def commit(self, tp: TP, offset: int) -> None:
         """Commit the offset of a source partition."""
-        thread = self.consumer.thread
-        await thread.run(lambda: thread.commit_offsets({tp: offset}))
+        await self.consumer.thread.run(lambda: self.consumer.thread.commit_offsets({tp: offset}))
 
     async def bounds(self, tp: TP) -> tuple[int, int]:
         """Read first and end offset of a partition."""
@@ -331,33 +347,7 @@ class JourneyWorker:
 
     async def send_hop(self, rows: dict[int, list[Row]]) -> None:
         """Send rows to the keyed topic; returns when all are acknowledged, raises the first failure."""
-        sender = await self._hop_sender()
-        topic, compression = self.options.events, self.options.lane.internal_compression
-        sends = [sender.send(topic, partition, batch, compression) for partition, batch in rows.items()]
-        try:
-            async with asyncio.timeout(SEND_SECONDS):
-                outcomes = await asyncio.gather(*sends, return_exceptions=True)
-        except TimeoutError:
-            await self._discard_sender(sender)
-            raise
-        for outcome in outcomes:
-            if isinstance(outcome, BaseException):
-                await self._discard_sender(sender)
-                raise outcome
-
-    async def _hop_sender(self) -> Sender:
-        async with self._sender_lock:
-            if self._sender is None:
-                sender = Sender(self.options.client, self.options.max_record_bytes)
-                await sender.start()
-                self._sender = sender
-            return self._sender
-
-    async def _discard_sender(self, sender: Sender) -> None:
-        async with self._sender_lock:
-            if self._sender is sender:
-                self._sender = None
-                await sender.stop()
+        await self._sender.send(rows)
 
     # -- what others ask for ---------------------------------------------------------------------------------
 

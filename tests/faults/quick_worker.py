@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from journey_stream.deployment import assemble
-from journey_stream.kafka import app, checkpoint, lane, start, watch, worker
+from journey_stream.kafka import app, checkpoint, hop_sender, lane, start, watch, worker
 from journey_stream.settings_read import load_settings
 from tests.kafka import tally_worker
 
@@ -35,7 +35,7 @@ def be_quick(patience: dict[str, float]) -> None:
     lane.BACKOFF = (0.5, patience["backoff"])  # type: ignore[misc]
     lane.FENCED_SECONDS = 1.0  # type: ignore[misc]
     worker.STUCK_SECONDS = patience["stuck"]  # type: ignore[misc]
-    worker.SEND_SECONDS = patience["send"]  # type: ignore[misc]
+    hop_sender.SEND_SECONDS = patience["send"]  # type: ignore[misc]
     checkpoint.REQUEST_TIMEOUT_MS = int(patience["request"] * 1000)  # type: ignore[misc]
     checkpoint.TRANSACTION_TIMEOUT_MS = int(patience["transaction"] * 1000)  # type: ignore[misc]
 

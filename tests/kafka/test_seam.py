@@ -55,6 +55,7 @@ def arguments(function: Callable[..., Any]) -> list[str]:
         (faust.Worker._schedule_shutdown, ["self", "signal"]),
         (Fetcher.fetched_records, ["self", "partitions", "timeout", "max_records"]),
         (GroupCoordinator.fetch_committed_offsets, ["self", "partitions"]),
+        (GroupCoordinator.request_rejoin, ["self"]),
         (AbstractPartitionAssignor.assign, ["cluster", "members"]),
         (AbstractPartitionAssignor.metadata, ["topics"]),
         (AbstractPartitionAssignor.on_assignment, ["assignment"]),

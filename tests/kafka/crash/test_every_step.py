@@ -18,7 +18,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from journey_stream.kafka import changelog, checkpoint, intake, lane, starting, worker
+from journey_stream.kafka import changelog, checkpoint, hop_sender, intake, lane, restoring, starting
 from journey_stream.values import DAY, HOUR, MINUTE
 from tests.engine.histories import Drawn, drawn_histories
 from tests.engine.stories import BEGIN
@@ -119,11 +119,13 @@ AWAITS = (
     intake.IntakeLane._start_over,
     intake.IntakeLane._hand_on,
     intake.IntakeLane._commit,
-    worker.JourneyWorker.send_hop,
+    hop_sender.HopSender.send,
+    restoring.restore,
 )
 NEVER_HERE = {
     ("Sender.start", "self.stop()"): "brokers away: for the suite on real Kafka",
-    ("JourneyWorker.send_hop", "self._discard_sender(sender)"): "once it is a time-out of two minutes",
+    ("HopSender.send", "self._discard(sender)"): "once it is a time-out of two minutes",
+    ("restore", "read(warm)"): "with a standby: tests/kafka/test_standbys.py",
     ("JourneyLane._go_on", "asyncio.sleep(0.1)"): "the partition is gone before the lane takes it up",
     ("JourneyLane._go_on", "self._resumed.wait()"): "what an operator has paused: tests/cli/test_pausing.py",
     ("JourneyLane._take_over", "self._owned.wait()"): "gone while the lane fails: drawn plans have that",
