@@ -8,7 +8,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from random import Random
 from types import SimpleNamespace
 from typing import Any
 
@@ -24,7 +23,7 @@ from journey_stream.kafka.changelog import META_KEY
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.standbys import Standbys
 from journey_stream.settings import Settings, Web
-from journey_stream.values import SECOND
+from journey_stream.values import MINUTE, SECOND
 from tests.kafka.cluster import (
     Row,
     WorkerProcess,
@@ -38,7 +37,7 @@ from tests.kafka.cluster import (
 )
 from tests.kafka.tally import Tally
 from tests.kafka.test_processes import free_ports
-from tests.kafka.test_worker import UNTIL, _get, shop_rows, values_of
+from tests.kafka.test_worker import _get, event, values_of
 
 STATES = 20_000
 
@@ -195,21 +194,19 @@ async def test_after_a_sudden_death_the_standby_reads_the_rest_only_and_no_recor
     deployment: Callable[..., Settings], tmp_path: Path
 ) -> None:
     port = free_ports(2)
-    chosen: dict[str, Any] = {
-        "clock": "event",
-        "until": UNTIL,
-        "idle_after": 5 * SECOND,
-        "standby_replicas": 1,
-    }
-    settings = deployment(partitions=2, source_partitions=4, web=Web(port=port), **chosen)
+    settings = deployment(partitions=2, web=Web(port=port), standby_replicas=1, idle_after=SECOND)
     names = await topics(settings)
     old = msgspec.msgpack.encode(Tally())
     states: list[Row] = [
         (names.changelog, p, f"old-{p}-{n}".encode(), old, []) for p in range(2) for n in range(STATES // 2)
     ]
     await send(settings, states)
-    rows = shop_rows(names, 3000, Random(9))
-    await send(settings, rows[:1500])
+    now = time.time_ns() // 1000
+    times = [now - MINUTE + n * SECOND // 100 for n in range(2000)]
+    rows: list[Row] = [
+        (names.sources[0], n % 4, None, event(f"e{n}", f"c{n % 40}", at), []) for n, at in enumerate(times)
+    ]
+    await send(settings, rows[:1000])
 
     async def stands(number: int, *states: str) -> bool:
         status, body = await _get(port + number, "/ready")
@@ -218,19 +215,22 @@ async def test_after_a_sudden_death_the_standby_reads_the_rest_only_and_no_recor
             [*told.get("partitions", {}).values(), *told.get("standbys", {}).values()]
         )
 
-    workers = [WorkerProcess(settings, tmp_path, "--exit-when-done")]
+    async def published() -> list[Any]:
+        found = await read_values(settings, names.transitions)
+        return found if len(found) >= len(rows) else []
+
+    workers = [WorkerProcess(settings, tmp_path)]
     with ended(workers):
         await eventually(lambda: stands(0, "working", "working"))
         other = msgspec.structs.replace(settings, web=Web(port=port + 1))
-        workers.append(WorkerProcess(other, tmp_path, "--exit-when-done"))
+        workers.append(WorkerProcess(other, tmp_path))
         for number in (0, 1):
             await eventually(lambda number=number: stands(number, "working", "warm"))  # type: ignore[misc]
         workers[0].kill()
-        await send(settings, rows[1500:])
-        assert 0 == workers[1].wait(120)
+        await send(settings, rows[1000:])
+        found = await eventually(published)
+        assert 0 == workers[1].terminate()
     taken = [int(n) for n in re.findall(r"taken over in .* \((\d+) changelog records\)", workers[1].text())]
     assert 2 == len(taken), "one for its share, once it was warm, one for that of the dead"
     assert max(taken) < STATES // 10, "the rest, not all"
-    assert Counter(tally_oracle(values_of(rows), UNTIL)) == Counter(
-        tally_found(await read_values(settings, names.transitions))
-    )
+    assert Counter(tally_oracle(values_of(rows), now)) == Counter(tally_found(found))
