@@ -238,6 +238,8 @@ class Standbys:
                     looked = now
                     await self._look(consumer)
                 if not read:
+                    for standby in self.kept.values():
+                        standby.engine.tidy()
                     await asyncio.sleep(QUIET_SECONDS)
         finally:
             await stop_consumer(consumer)

@@ -54,6 +54,9 @@ class Engine:
             raise StateError("cannot be read")
         self.states[person] = blob
 
+    def tidy(self) -> None:
+        pass
+
 
 class Log:
     """A changelog, as a consumer shows it: records of one partition, the last offset is a transaction's end."""
