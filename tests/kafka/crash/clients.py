@@ -209,9 +209,11 @@ class Reader:
     def assign(self, tps: list[Any]) -> None:
         (self._tp,) = tps
 
-    async def seek_to_beginning(self, tp: Any) -> None:
-        await asyncio.sleep(0)
-        self._at = 0
+    async def beginning_offsets(self, tps: list[Any]) -> dict[Any, int]:
+        return {self._tp: await self._wire.request("first", lambda: 0)}
+
+    def seek(self, tp: Any, offset: int) -> None:
+        self._at = offset
 
     async def end_offsets(self, tps: list[Any]) -> dict[Any, int]:
         end = await self._wire.request("end", lambda: self._broker.end(tuple(self._tp), self._isolation))

@@ -125,6 +125,13 @@ AWAITS = (
 NEVER_HERE = {
     ("Sender.start", "self.stop()"): "brokers away: for the suite on real Kafka",
     ("HopSender.send", "self._discard(sender)"): "once it is a time-out of two minutes",
+    ("JourneyLane._work", "self.inputs.finish()"): "without the hop: test_keyed_input.py",
+    ("JourneyLane._checkpoint", "self.inputs.send_on()"): "without the hop: test_keyed_input.py",
+    (
+        "start_offsets",
+        "_direct_starts(broker, tp, logic, meta.direct)",
+    ): "without the hop: test_keyed_input.py",
+    ("start_offsets", "_direct_starts(broker, tp, logic, {})"): "without the hop: test_keyed_input.py",
     ("restore", "read(warm)"): "with a standby: tests/kafka/test_standbys.py",
     ("JourneyLane._go_on", "asyncio.sleep(0.1)"): "the partition is gone before the lane takes it up",
     ("JourneyLane._go_on", "self._resumed.wait()"): "what an operator has paused: tests/cli/test_pausing.py",
