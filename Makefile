@@ -1,6 +1,6 @@
 # One door to everything. Nothing is needed but python3.11 or newer and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check faults soak bench fmt lock schemas
+.PHONY: help setup demo test check faults soak bench bench-core fmt lock schemas
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -13,7 +13,7 @@ BENCH ?=
 MINUTES ?= 30
 
 help: ## Say what there is
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## Make .venv with everything that the lock file names
 
@@ -44,6 +44,9 @@ check: setup ## What CI and pre-commit hold the code to: style, types, architect
 
 bench: setup ## The worker beside Kafka Streams, Quix Streams, plain Faust, a bare loop (BENCH="--repeats 1")
 	@$(BIN)/python -m benchmarks $(BENCH)
+
+bench-core: setup ## What one event costs without a broker, by stage; fails when it has become slower
+	@$(BIN)/python -m benchmarks.core
 
 faults: setup ## Kill, pause, restart workers and brokers under load; nothing lost, wrong, twice (FAULTS="kill-9")
 	@$(BIN)/python -m tests.faults $(FAULTS)

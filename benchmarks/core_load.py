@@ -87,7 +87,12 @@ def events(count: int, customers: int, seed: int = 7) -> list[tuple[str, int, by
             "occurred_at": rfc3339(at),
             "customer_id": f"customer-{draw.randrange(customers)}",
             "properties": _properties(kind, number, draw),
-            "context": {"channel": "web", "session_id": f"s-{number}", "locale": "fr-FR", "device": "desktop"},
+            "context": {
+                "channel": "web",
+                "session_id": f"s-{number}",
+                "locale": "fr-FR",
+                "device": "desktop",
+            },
         }
         made.append((kind, at, json.dumps(event).encode()))
     return made
@@ -102,7 +107,12 @@ def _properties(kind: str, number: int, draw: random.Random) -> dict[str, Any]:
         return {"order_id": f"o-{number}", "total": price, "currency": "EUR", "products": [line]}
     if kind == "ticket_created":
         return {"ticket_id": f"t-{number}", "kind": "question", "priority": "normal", "channel": "email"}
-    return {"survey_id": "s-1", "response_id": f"r-{number}", "survey_type": "nps", "score": draw.randrange(11)}
+    return {
+        "survey_id": "s-1",
+        "response_id": f"r-{number}",
+        "survey_type": "nps",
+        "score": draw.randrange(11),
+    }
 
 
 def sources(made: list[tuple[str, int, bytes]]) -> list[Source]:

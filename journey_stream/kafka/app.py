@@ -27,6 +27,7 @@ from journey_stream.encode import Encoder
 from journey_stream.errors import SettingsError
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka.assignor import Plan, sticky_assignor
+from journey_stream.kafka.garbage import leave_alone
 from journey_stream.kafka.group import GroupOptions
 from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.lane import LaneOptions
@@ -244,6 +245,7 @@ def run_parts(settings: Settings, parts: Parts, process: int = 0, *, exit_when_d
     )
     if exit_when_done:
         app.task(_stop_when_done(app, host))
+    leave_alone()
     try:
         host.execute_from_commandline()
     except SystemExit as ended:

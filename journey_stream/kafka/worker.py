@@ -27,6 +27,7 @@ from journey_stream.kafka.change import Past, Rebuild
 from journey_stream.kafka.checkpoint import Row, Sender
 from journey_stream.kafka.control import Control
 from journey_stream.kafka.direct_intake import DirectIntake
+from journey_stream.kafka.garbage import sweep
 from journey_stream.kafka.group import Misplaced
 from journey_stream.kafka.hop_sender import HopSender
 from journey_stream.kafka.inbox import Batch, Position
@@ -176,6 +177,7 @@ class JourneyWorker:
             self._tasks = [
                 asyncio.create_task(self._progress.run(), name="progress"),
                 asyncio.create_task(self._watch.run(self.count_topics), name="watch"),
+                asyncio.create_task(sweep(), name="sweep"),
             ]
 
     def _hold_until_restored(self, tps: Iterable[TP]) -> None:
