@@ -102,8 +102,11 @@ class Contactable(msgspec.Struct, frozen=True, gc=False):
     post: Consent = "unknown"
 
 
-class Transition(msgspec.Struct, gc=False, kw_only=True):
-    """A change of stage: contract §3, field by field. Times are microseconds; encode writes RFC 3339."""
+class Transition(msgspec.Struct, gc=False):
+    """A change of stage: contract §3, field by field; the engine gives them by position.
+
+    Times are microseconds; encode writes RFC 3339.
+    """
 
     transition_id: str
     journey: str
@@ -149,7 +152,7 @@ class Transition(msgspec.Struct, gc=False, kw_only=True):
     stage_now: str | None = None
 
 
-class Signal(msgspec.Struct, gc=False, kw_only=True):
+class Signal(msgspec.Struct, gc=False):
     """A call to act, raised or cancelled: contract §3."""
 
     signal_id: str
@@ -188,7 +191,7 @@ class Signal(msgspec.Struct, gc=False, kw_only=True):
     corrects: str | None = None
 
 
-class StageNow(msgspec.Struct, gc=False, kw_only=True):
+class StageNow(msgspec.Struct, gc=False):
     """The stage of one customer in one journey now; `stage` None is the tombstone of a forgotten person."""
 
     person: str

@@ -50,6 +50,8 @@ class Partition(Residents):
         """Whether the step at hand looks for the place of an event."""
         self._run = Run()
         self._counts: Counter[str] = Counter()
+        self._applied = 0
+        """Counted apart: a `Counter` is slow, and this is said of every event."""
         self._population: Counter[tuple[str, str]] = Counter()
         self._rejected: list[tuple[Event, str]] = []
 
@@ -80,11 +82,12 @@ class Partition(Residents):
         run, person = self._run, event.person
         run.now, run.late = now, late
         records = len(run.records)
-        log = self._touched.get(person)
+        c = self._hot.get(person)
+        log = self._touched.get(person) if c is None else c.log
         self._logged = 0 if log is None else len(log)
         self._sorting = False
         try:
-            self._advance(event)
+            self._advance(event, c)
         except Exception:  # whatever it is, it must not reach other customers
             self._back(person, records)
             self._retry(event, now, late, records)
@@ -95,7 +98,7 @@ class Partition(Residents):
         for flag in (late, True) if self._sorting else (late,):
             run.now, run.late = now, flag
             try:
-                self._advance(event)
+                self._advance(event, self._hot.get(person))
             except Exception as error:
                 self._back(person, records)
                 failed = f"{type(error).__name__}: {error}"
@@ -104,9 +107,10 @@ class Partition(Residents):
         self._counts["rejected"] += 1
         self._rejected.append((event, failed))
 
-    def _advance(self, event: Event) -> None:
+    def _advance(self, event: Event, c: Customer | None) -> None:
+        """Apply an event; `c` is who it is of, if decoded."""
         run, person, at = self._run, event.person, event.at
-        c = self._hot.get(person) or self._wake(person)
+        c = c or self._wake(person)
         mark = fingerprint(event.event_id)
         if c is not None:
             if mark in c.seen and has_seen(c, mark) and forgotten_at(self.program, c) >= at:
@@ -137,7 +141,7 @@ class Partition(Residents):
             c.due = due
         if armed < bound:
             self._queue.put(person, armed)
-        self._counts["applied"] += 1
+        self._applied += 1
 
     def _sort_in(self, c: Customer | None, event: Event) -> bool:
         """Let an event take its place among what has happened; false if it is to be applied as the latest."""
@@ -174,7 +178,7 @@ class Partition(Residents):
         self._population.update(found.population)
         self._become(person, found.customer, found.numbers)
         self._counts["disordered"] += 1
-        self._counts["applied"] += 1
+        self._applied += 1
         self._counts["corrected"] += found.corrected
         return True
 
@@ -328,14 +332,18 @@ class Partition(Residents):
         if self._touched and not store.layout_written:
             changes.append((LAYOUT_KEY + program.fingerprint.hex(), program.layout_bytes))
             store.layout_written = True
+        # Whoever leaves memory leaves it here, one by one: later all of it is out of the processor's caches.
+        hot, horizon, layout = self._hot, self.horizon, program.fingerprint
+        leaving = len(hot) > self._cache
+        find = hot.pop if leaving else hot.get
         for person, log in self._touched.items():
-            c = self._hot.get(person)
-            history = b"" if self.horizon == NEVER else self._memory.written(person, c, log, self.horizon)
+            c = find(person, None)
+            history = b"" if horizon == NEVER else self._memory.written(person, c, log, horizon)
             if c is not None:
                 c.log = None
-                blob = encode(c, program.fingerprint, history)
+                blob = encode(c, layout, history)
             elif history:
-                blob = encode_nobody(program.fingerprint, history)
+                blob = encode_nobody(layout, history)
             else:
                 if store.drop(person):
                     changes.append((person, None))
@@ -344,6 +352,9 @@ class Partition(Residents):
             changes.append((person, blob))
         changes += [(person, None) for person in store.cut(self.horizon)]
         store.tidy(len(self._touched) // 16)
+        if self._applied:
+            self._counts["applied"] += self._applied
+            self._applied = 0
         run, population = self._run, growth(self._run.records)
         population.update(self._population)
         drained = Drained(
@@ -352,8 +363,8 @@ class Partition(Residents):
         self._run, self._counts, self._population, self._rejected = Run(), Counter(), Counter(), []
         self._touched = {}
         self._memory.clear()
-        if len(self._hot) > self._cache:
-            self._hot.clear()
+        if leaving:
+            hot.clear()
         self._queue.compact(store.blobs, len(store.blobs))
         return drained
 

@@ -14,6 +14,7 @@ The scratch fields live between a decode and a drain only and are never part of 
 from __future__ import annotations
 
 from collections.abc import Callable
+from struct import Struct
 from typing import Any, Final
 
 import msgspec
@@ -112,6 +113,7 @@ class Customer(Core, array_like=True, gc=False):
     """What was applied since the last drain (`course.Log`); None if untouched."""
 
 
+_HEAD: Final = Struct(">BQ4sI")
 _encode_packed = msgspec.msgpack.Encoder().encode
 _decode_packed = msgspec.msgpack.Decoder(Customer).decode
 _decode_packed_1 = msgspec.msgpack.Decoder(_Core1).decode
@@ -120,7 +122,7 @@ _decode_packed_1 = msgspec.msgpack.Decoder(_Core1).decode
 def encode(c: Customer, fingerprint: bytes, history: bytes = b"") -> bytes:
     """Write a customer's state: the same state gives the same bytes."""
     core = encode_core(c)
-    return b"\x02" + c.due.to_bytes(8, "big") + fingerprint + len(core).to_bytes(4, "big") + core + history
+    return _HEAD.pack(VERSION, c.due, fingerprint, len(core)) + core + history
 
 
 def encode_nobody(fingerprint: bytes, history: bytes) -> bytes:
@@ -217,9 +219,19 @@ def decode_core(person: str, core: bytes | memoryview) -> Customer:
     return c
 
 
-def _read_2(person: str, blob: bytes) -> Customer:
-    c = decode_core(person, memoryview(blob)[HEADER : core_end(blob)])
-    c.due = int.from_bytes(blob[1:9], "big")
+def decode_present(person: str, blob: bytes) -> Customer:
+    """Read a state of the present format back.
+
+    Raises:
+        StateError: damaged bytes.
+    """
+    _, due, _, length = _HEAD.unpack_from(blob)
+    try:
+        c = _decode_packed(blob[HEADER : HEADER + length])
+    except (msgspec.DecodeError, ValueError) as error:
+        raise StateError(_damaged(VERSION, error)) from error
+    c.person = person
+    c.due = due
     return c
 
 
@@ -234,7 +246,7 @@ def _read_1(person: str, blob: bytes) -> Customer:
     return c
 
 
-READERS: Final[dict[int, Callable[[str, bytes], Customer]]] = {1: _read_1, 2: _read_2}
+READERS: Final[dict[int, Callable[[str, bytes], Customer]]] = {1: _read_1, 2: decode_present}
 """Format version to reader: an old format stays readable until a major version says otherwise."""
 HEADERS: Final = {1: HEADER_1, 2: HEADER}
 

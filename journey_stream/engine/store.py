@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from journey_stream.engine.packing import Packing, is_packed
+from journey_stream.engine.packing import PACKED, Packing, is_packed
 from journey_stream.engine.program import Program
 from journey_stream.engine.recent import HistoryReader, Recent, newest_of
 from journey_stream.engine.rest import Reader
@@ -130,8 +130,10 @@ class Store:
 
     def peek(self, person: str) -> Customer | None:
         """Decode the state of a person, None for nobody."""
-        blob = self.at_rest(person)
-        return None if blob is None or person in self.nobodies else self.reader.read(person, blob)
+        blob = self.blobs.get(person)
+        if blob is None or (self.nobodies and person in self.nobodies):
+            return None
+        return self.reader.read(person, self._packing.unpack(blob) if blob[0] == PACKED else blob)
 
     def due_of(self, person: str) -> int:
         """The earliest due of a state at rest, NEVER for nobody."""
