@@ -31,7 +31,8 @@ from journey_stream.kafka import hop
 from journey_stream.kafka.checkpoint import MAX_BATCH_BYTES
 from journey_stream.kafka.garbage import leave_alone
 from journey_stream.kafka.intake import Intake
-from journey_stream.kafka.keyed import KeyedPartition, Options
+from journey_stream.kafka.keyed import KeyedPartition
+from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.lane import SLICE
 from journey_stream.kafka.meta import JourneyVersion
 from journey_stream.kafka.versions import Versions
