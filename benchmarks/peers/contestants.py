@@ -57,7 +57,7 @@ CONTESTANTS = (
         "exactly once",
         programs.streams_command,
     ),
-    Contestant("loop", "bare aiokafka loop", "keyed", "transactions", programs.loop_command, share=2.0),
+    Contestant("loop", "bare aiokafka loop", "keyed", "transactions", programs.loop_command, share=1.5),
     Contestant("one-keyed", "journey_stream, one journey, keyed", "keyed", "exactly once", journeys=ONE),
     Contestant("one-hop", "journey_stream, one journey, hop", "scattered", "exactly once", journeys=ONE),
     Contestant(

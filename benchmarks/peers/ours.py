@@ -21,7 +21,7 @@ import msgspec
 from benchmarks.measuring import Figure, Sample, command, from_read_to_done, read_all, sample
 from benchmarks.peers import workload
 from benchmarks.peers.contestants import Contestant
-from benchmarks.peers.programs import NotRunnable, RunFailed
+from benchmarks.peers.programs import RunFailed
 from benchmarks.peers.workload import Change
 from journey_stream.broker.embedded import free_port
 from journey_stream.deployment import assemble
@@ -31,8 +31,6 @@ from journey_stream.settings_read import parse_moment
 from journey_stream.values import Signal, Transition
 
 PREFIX = "bench"
-KEYED = "keyed_input"
-"""The setting that names the partitioner of keyed input, which is then read without the hop."""
 SAMPLES_A_SECOND = 5
 
 
@@ -83,16 +81,6 @@ class Job(msgspec.Struct, frozen=True):
     events: int
 
 
-def check_runnable(contestant: Contestant) -> None:
-    """See whether the worker can read this input.
-
-    Raises:
-        NotRunnable: this version of it cannot.
-    """
-    if contestant.layout == "keyed" and KEYED not in Settings.__struct_fields__:
-        raise NotRunnable(f"this version has no `{KEYED}`")
-
-
 def config(job: Job, port: int) -> dict[str, Any]:
     """Configure a worker: defaults, but for where it stands and that it ends when all is done."""
     made: dict[str, Any] = {
@@ -110,7 +98,7 @@ def config(job: Job, port: int) -> dict[str, Any]:
         "web": {"port": port},
     }
     if job.contestant.layout == "keyed":
-        made[KEYED] = "murmur2"
+        made["keyed_input"] = "murmur2"
     return made
 
 
@@ -123,7 +111,6 @@ async def run(job: Job, expected: Records, folder: Path) -> Figure:
     port = free_port()
     file = folder / f"{job.application}.yaml"
     file.write_text(json.dumps(config(job, port)))
-    command("reset", "--config", str(file), "--yes")  # what a broken run may have left
     log = folder / f"{job.application}.log"
     with log.open("w") as errors:
         process = subprocess.Popen(

@@ -126,18 +126,20 @@ def table(result: Result) -> str:
     """Write the figures for a terminal."""
     work = result.workload
     lines = [
-        f"{work['events']:,} events of about {work['bytes']} bytes, {work['customers']:,} customers, "
+        f"events of about {work['bytes']} bytes, {work['customers']:,} customers, "
         f"{work['partitions']} partitions; {result.repetitions} repetitions in turn; "
         f"{result.machine['cores']} cores for all, the broker too",
         "",
-        f"{'':36}{'events/s':>10}{'least … most':>20}{'CPU µs/event':>15}",
+        f"{'':36}{'events':>9}{'events/s':>10}{'least … most':>20}{'CPU µs/event':>15}",
     ]
     for row in result.rows:
         if row.rate is None or row.cpu is None:
             lines.append(f"{row.title:36}  not run: {row.not_run}")
             continue
         wide = f"{row.rate.least:,.0f} … {row.rate.most:,.0f}"
-        lines.append(f"{row.title:36}{row.rate.median:>10,.0f}{wide:>20}{row.cpu.median:>15.1f}")
+        lines.append(
+            f"{row.title:36}{row.events:>9,}{row.rate.median:>10,.0f}{wide:>20}{row.cpu.median:>15.1f}"
+        )
     lines.append("")
     titles = {row.name: row.title for row in result.rows}
     for each in result.ratios:

@@ -13,7 +13,6 @@ from benchmarks.peers.programs import NotRunnable, javac, streams_command
 from benchmarks.peers.turns import told
 from journey_stream.events.decode import Decoder
 from journey_stream.events.vocabulary import BUILT_IN
-from journey_stream.settings import Settings
 from journey_stream.settings_read import load_settings
 from journey_stream.values import NEVER, Event
 
@@ -89,13 +88,12 @@ def test_records_that_are_lost_unexpected_or_twice_are_told():
 
 def test_the_worker_gets_settings_that_it_understands():
     for contestant in CONTESTANTS:
-        if contestant.command is None and (
-            contestant.layout == "scattered" or ours.KEYED in Settings.__struct_fields__
-        ):
+        if contestant.command is None:
             job = ours.Job(contestant, "localhost:9092", "run", 4, 100)
             settings = load_settings(msgspec.json.encode(ours.config(job, 0)).decode(), {})
             assert [f"{contestant.layout}-100"] == list(settings.sources)
             assert list(contestant.journeys) == settings.journeys
+            assert ("murmur2" if contestant.layout == "keyed" else "none") == settings.keyed_input
 
 
 def test_ratios_are_of_contestants_with_like_input():
