@@ -34,7 +34,8 @@ from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.journeys import load
 from journey_stream.kafka import hop, lane
 from journey_stream.kafka.inbox import Batch, Position
-from journey_stream.kafka.keyed import KeyedPartition, Options
+from journey_stream.kafka.keyed import KeyedPartition
+from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.lane import JourneyLane, LaneOptions
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.pace import Limits

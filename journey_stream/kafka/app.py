@@ -29,6 +29,7 @@ from journey_stream.events.decode import Decoder
 from journey_stream.kafka.assignor import Plan, sticky_assignor
 from journey_stream.kafka.garbage import leave_alone
 from journey_stream.kafka.group import GroupOptions
+from journey_stream.kafka.keyed_start import check_keyed_input
 from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.lane import LaneOptions
 from journey_stream.kafka.loops import use_fast_loop
@@ -222,9 +223,10 @@ def run_parts(settings: Settings, parts: Parts, process: int = 0, *, exit_when_d
         exit_when_done: end once everything up to `until` is done (`clock: event`).
 
     Raises:
-        SettingsError: the port of the pages is taken.
+        SettingsError: the port of the pages is taken, or producers use another partitioner.
         BrokerError: no broker within `startup_timeout`.
         TopicError: a topic does not fit.
+        StateError: the state was made under another `keyed_input`.
     """
     # Until Faust listens for it: a container's first process would otherwise not hear SIGTERM at all.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
@@ -232,6 +234,7 @@ def run_parts(settings: Settings, parts: Parts, process: int = 0, *, exit_when_d
     check_ports(settings)
     use_fast_loop()
     ensured = asyncio.run(ensure_topics(settings, extra=parts.extra_topics))
+    asyncio.run(check_keyed_input(settings))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
     app = build_app(settings, parts, process, broker_times=ensured.broker_times)

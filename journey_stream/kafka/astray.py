@@ -2,43 +2,62 @@
 
 Enters: keys of records, and the partition they came in. Leaves: the name of the partitioner that explains
 them. Strategy: a wrong one explains a key with a chance of one in the number of partitions; the right one
-explains all of them.
+explains all of them. Each key counts once, so that one busy customer proves nothing.
 """
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from journey_stream.kafka import hop
 
-SAMPLE: Final = 200
-"""Records with a key that came to the wrong partition: after so many the partitioner is judged."""
+SAMPLE: Final = 100
+"""Keys that came to the wrong partition: after so many the partitioner is judged."""
 FITS: Final = 0.95
-"""Share of them that another partitioner has to explain."""
+"""Share of them that a partitioner has to explain."""
+LEAST: Final = 20
+"""Keys that a start has to see before it refuses."""
 
 
 class Astray:
-    """Which partitioner explains the records that came to the wrong partition."""
+    """The records that came to the wrong partition."""
 
     def __init__(self, partition: int, partitions: int) -> None:
         self.fits: str | None = None
-        """The one that does, once enough have come."""
+        """The partitioner that explains them, once enough have come."""
         self._partition, self._partitions = partition, partitions
-        self._seen = 0
-        self._explained: Counter[str] = Counter()
+        self._keys: set[bytes] = set()
 
     def note(self, key: bytes) -> None:
         """Look at one of them."""
-        self._seen += 1
-        self._explained.update(partitioners_of(key, self._partition, self._partitions))
-        if self._seen == SAMPLE:
-            name, count = max(self._explained.items(), key=lambda each: each[1], default=("", 0))
-            self.fits = name if count >= FITS * SAMPLE else None
-            self._seen = 0
-            self._explained.clear()
+        self._keys.add(key)
+        if len(self._keys) == SAMPLE:
+            found = explained(((each, self._partition) for each in self._keys), self._partitions)
+            name = max(found, key=lambda each: found[each])
+            self.fits = name if found[name] >= FITS * SAMPLE else None
+            self._keys.clear()
 
 
-def partitioners_of(key: bytes, partition: int, partitions: int) -> list[str]:
-    """Name the partitioners that bring a key to a partition."""
-    return [name for name, hash_ in hop.HASHES.items() if hash_(key) % partitions == partition]
+def explained(placed: Iterable[tuple[bytes, int]], partitions: int) -> Mapping[str, int]:
+    """Count by partitioner the keys that it brings to where they stand."""
+    found = dict.fromkeys(hop.HASHES, 0)
+    for key, partition in placed:
+        for name, hash_ in hop.HASHES.items():
+            found[name] += hash_(key) % partitions == partition
+    return found
+
+
+def misfit(topic: str, placed: set[tuple[bytes, int]], partitions: int, configured: str) -> str | None:
+    """Say that another partitioner than the configured one explains where keys stand, if it does."""
+    found = explained(placed, partitions)
+    fits = max(found, key=lambda each: found[each])
+    if len(placed) < LEAST or fits == configured or found[fits] < FITS * len(placed):
+        return None
+    if found[configured] >= FITS * len(placed):
+        return None
+    return (
+        f"`keyed_input: {configured}`: of {len(placed)} keys in topic {topic}, {found[configured]} stand "
+        f"where {configured} puts them, and {found[fits]} where {fits} does: its producers use {fits}. Set "
+        f"`keyed_input: {fits}` (docs/keyed-input.md)"
+    )

@@ -82,6 +82,7 @@ class Direct:
         self.astray = Astray(partition, partitioner.partitions)
         self._home = home
         self._decode = decoder.decode
+        self.partitioner_name: Final = partitioner.name
         self._partitioner = partitioner
         self._header = hop.packer(self.source)
         self._restored_below = 0
@@ -279,10 +280,12 @@ class Directs:
             StateError: the topic was made anew.
         """
         direct = self._by_topic[topic]
+        before = direct.position
         direct.take(records, clock.clock(now))
-        known = clock.sources.get(direct.source)
-        # It is not at its end, or was not a moment ago: whether it is now, its next marker tells.
-        clock.progress(direct.source, direct.highest, False, BEGINNING if known is None else known.wall)
+        if direct.position > before:
+            known = clock.sources.get(direct.source)
+            # It is not at its end, or was not a moment ago: whether it is now, its next marker tells.
+            clock.progress(direct.source, direct.highest, False, BEGINNING if known is None else known.wall)
 
     def kept(self, waiting: Iterable[Any]) -> tuple[dict[bytes, DirectPosition], Iterable[Any]]:
         """Tell a checkpoint how far each is; gives those of the waiting records that are none of theirs."""

@@ -17,8 +17,9 @@ from faust.types import TP
 
 from journey_stream.kafka import hop
 from journey_stream.kafka.checkpoint import Row
-from journey_stream.kafka.direct import Directs
+from journey_stream.kafka.direct import Direct, Directs
 from journey_stream.kafka.inbox import Inbox, Position
+from journey_stream.kafka.metrics import Metrics
 from journey_stream.release import BEGINNING
 
 log = logging.getLogger(__name__)
@@ -66,6 +67,8 @@ class DirectIntake:
         """A batch is under way."""
         self.at_end_since: float | None = None
         self.paused = False
+        self.astray: str | None = None
+        """Partitioner that explains the records in the wrong partition, as last told."""
         self._worker = worker
 
     @property
@@ -97,7 +100,7 @@ class DirectIntake:
 class Inputs:
     """All that one lane reads: its keyed partition, and with `keyed_input` its source partitions."""
 
-    def __init__(self, worker: Worker, tp: TP, inbox: Inbox, topics: Iterable[str]) -> None:
+    def __init__(self, worker: Worker, tp: TP, inbox: Inbox, topics: Iterable[str], metrics: Metrics) -> None:
         tps = [TP(topic, tp.partition) for topic in topics]
         self.direct: Mapping[TP, DirectIntake] = {
             each: DirectIntake(worker, each, inbox.wake) for each in tps
@@ -107,6 +110,7 @@ class Inputs:
         self._worker = worker
         self._tp = tp
         self._inbox = inbox
+        self._metrics = metrics
         self._directs: Directs | None = None
         self._at: DirectIntake | None = None
         """Whose batch is under way."""
@@ -209,3 +213,21 @@ class Inputs:
         at.done, at.busy = direct.position, False
         at.highest = None if direct.highest == BEGINNING else direct.highest
         self._worker.moved()
+        self._look_where_records_stand(at, direct)
+
+    def _look_where_records_stand(self, at: DirectIntake, direct: Direct) -> None:
+        fits = direct.astray.fits
+        if fits != at.astray:
+            at.astray = fits
+            self._metrics.topic_problems.labels(at.tp.topic, "partitioner").set(fits is not None)
+            if fits is not None:
+                log.error(
+                    "%s[%d]: `keyed_input` says `%s`, but records that came to the wrong partition stand "
+                    "where `%s` puts their keys: a producer uses %s. They go through the hop, which is right "
+                    "but slow; let it use %s, or begin anew with the other (docs/keyed-input.md)",
+                    *at.tp,
+                    direct.partitioner_name,
+                    fits,
+                    fits,
+                    direct.partitioner_name,
+                )

@@ -151,10 +151,11 @@ class Partitioner:
     emptied when full, which costs one hash per person and round.
     """
 
-    __slots__ = ("_hash", "_known", "partitions")
+    __slots__ = ("_hash", "_known", "name", "partitions")
 
     def __init__(self, partitions: int, name: str = MURMUR2) -> None:
         self.partitions = partitions
+        self.name = name
         self._hash = HASHES[name]
         self._known: dict[bytes, int] = {}
 

@@ -117,7 +117,7 @@ class JourneyLane:
         self._metrics = metrics
         self._writer: Writer | None = None
         self.inbox = Inbox(lambda: worker.hold(tp, "queue"), lambda: worker.release(tp, "queue"))
-        self.inputs = Inputs(worker, tp, self.inbox, options.direct)
+        self.inputs = Inputs(worker, tp, self.inbox, options.direct, metrics)
         self._next: int | None = None
         self._owned = asyncio.Event()
         self._assignment = 0

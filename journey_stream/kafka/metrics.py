@@ -32,7 +32,8 @@ class Metrics:
         partition = ("partition",)
         self.events = Counter(
             "events",
-            "Events by source topic and outcome: read, filtered, dead, repeated by the hop, on time, late; "
+            "Events by source topic and outcome: read, filtered, dead, repeated by the hop, misrouted "
+            "(`keyed_input`), on time, late; "
             "then applied, duplicate or from somebody unknown.",
             ("topic", "outcome"),
             **made,
@@ -143,7 +144,8 @@ class Metrics:
         )
         self.topic_problems = Gauge(
             "topic_problems",
-            "1 while a topic of the deployment is gone (missing) or has another number of partitions.",
+            "1 while a topic of the deployment is gone (missing), has another number of partitions, or holds "
+            "records placed by another partitioner than `keyed_input` says.",
             ("topic", "problem"),
             **made,
         )

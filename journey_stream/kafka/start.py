@@ -15,6 +15,7 @@ from journey_stream.encode import Encoder
 from journey_stream.engine.partition import Partition
 from journey_stream.engine.program import side_by_side
 from journey_stream.kafka.app import Parts, check_ports, run_parts
+from journey_stream.kafka.keyed_start import check_keyed_input
 from journey_stream.kafka.meta import JourneyVersion
 from journey_stream.kafka.processes import Family
 from journey_stream.kafka.topics import ensure_topics
@@ -68,6 +69,7 @@ def run_workers(settings: Settings, *, exit_when_done: bool = False) -> int:
     deployment = assemble(settings)
     check_ports(settings, settings.processes)
     asyncio.run(ensure_topics(settings, extra=extra_topics(settings)))
+    asyncio.run(check_keyed_input(settings))
     if settings.processes > deployment.settings.partitions:
         log.warning(
             "%d processes share %d keyed partitions: %d of them will have no customers (`partitions`)",
