@@ -111,7 +111,21 @@ async def run(job: Job, expected: Records, folder: Path) -> Figure:
     port = free_port()
     file = folder / f"{job.application}.yaml"
     file.write_text(json.dumps(config(job, port)))
-    log = folder / f"{job.application}.log"
+    try:
+        samples = await _worked(job, file, port)
+        names = TopicNames.of(Settings(topic_prefix=PREFIX, application_id=job.application))
+        found = [*await _ids(job.bootstrap, names.transitions), *await _ids(job.bootstrap, names.signals)]
+    finally:
+        command("reset", "--config", str(file), "--yes")
+    wrong = differs(found, expected)
+    if wrong:
+        raise RunFailed(wrong)
+    return from_read_to_done(samples, job.events)
+
+
+async def _worked(job: Job, file: Path, port: int) -> list[Sample]:
+    """Let a worker come to its end."""
+    log = file.with_suffix(".log")
     with log.open("w") as errors:
         process = subprocess.Popen(
             [sys.executable, "-m", "journey_stream", "worker", "--config", str(file), "--exit-when-done"],
@@ -128,13 +142,7 @@ async def run(job: Job, expected: Records, folder: Path) -> Figure:
     if process.returncode:
         said = " / ".join(log.read_text(errors="replace").splitlines()[-5:])
         raise RunFailed(f"the worker ended with {process.returncode}: {said[-800:]}")
-    names = TopicNames.of(Settings(topic_prefix=PREFIX, application_id=job.application))
-    found = [*await _ids(job.bootstrap, names.transitions), *await _ids(job.bootstrap, names.signals)]
-    command("reset", "--config", str(file), "--yes")
-    wrong = differs(found, expected)
-    if wrong:
-        raise RunFailed(wrong)
-    return from_read_to_done(samples, job.events)
+    return samples
 
 
 def differs(found: Sequence[str], expected: Records) -> str | None:

@@ -43,7 +43,7 @@ def main(arguments: list[str]) -> int:
             int(work.events * each.share),
             outcome.due.get(each.name, 0),
             outcome.runs.get(each.name, []),
-            outcome.not_run.get(each.name),
+            outcome.not_run.get(each.name) or outcome.failed.get(each.name),
         )
         for each in CONTESTANTS
     ]
@@ -69,7 +69,7 @@ def main(arguments: list[str]) -> int:
         say(f"written: {target}")
     if target == RESULT:
         write_pages(ROOT, result)
-    return 0
+    return 1 if outcome.failed else 0
 
 
 def _parser() -> argparse.ArgumentParser:

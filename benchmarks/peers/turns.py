@@ -42,6 +42,8 @@ class Outcome(msgspec.Struct):
     not_run: dict[str, str]
     bytes: int
     """Mean size of an event."""
+    failed: dict[str, str]
+    """Whose figures do not count, and why."""
     due: dict[str, int]
     """How many records each has to publish: changes of stage, signals."""
 
@@ -58,7 +60,7 @@ class Bench:
 
     def __init__(self, bootstrap: str, folder: Path, work: Work, contestants: Sequence[Contestant]) -> None:
         self.bootstrap, self.folder, self.work = bootstrap, folder, work
-        self.outcome = Outcome({each.name: [] for each in contestants}, {}, 0, {})
+        self.outcome = Outcome({each.name: [] for each in contestants}, {}, 0, {}, {})
         self._contestants = list(contestants)
         self._peers: dict[str, _Peer] = {}
         self._ours: dict[str, ours.Records] = {}
@@ -76,10 +78,15 @@ class Bench:
         for turn in range(self.work.repetitions):
             at = turn % max(1, len(self._contestants))
             for contestant in [*self._contestants[at:], *self._contestants[:at]]:
+                if contestant.name in self.outcome.failed:
+                    continue
                 try:
                     figure = await self._one(contestant, turn)
                 except RunFailed as error:
-                    raise SystemExit(f"{contestant.title}: {error}. Its figure cannot count") from error
+                    say(f"turn {turn + 1}: {contestant.title} FAILED, no figure of it counts: {error}")
+                    self.outcome.failed[contestant.name] = str(error)
+                    self.outcome.runs[contestant.name].clear()
+                    continue
                 self.outcome.runs[contestant.name].append(figure)
                 told = f"{figure.rate:,.0f} events/s, {figure.cpu:.1f} µs CPU/event"
                 say(f"turn {turn + 1}: {contestant.title} {told}")
@@ -156,9 +163,11 @@ class Bench:
         )
         topics = [f"{name}-changes", f"{name}-changelog"]
         await create_topics(self.bootstrap, topics, self.work.partitions)
-        async with programs.ran(peer.command, place) as figure:
-            found = await _published(self.bootstrap, topics[0], contestant.layout, len(peer.due))
-        await drop_topics(self.bootstrap, name)
+        try:
+            async with programs.ran(peer.command, place) as figure:
+                found = await _published(self.bootstrap, topics[0], contestant.layout, len(peer.due))
+        finally:
+            await drop_topics(self.bootstrap, name)
         if len(found) != len(peer.due) or set(found) != peer.due:
             wrong = len(set(found) - peer.due)
             raise RunFailed(

@@ -1,5 +1,6 @@
 """The workload of the bench, its oracle, and what a wrong output leads to; no Kafka."""
 
+import gc
 import itertools
 from collections import Counter
 from pathlib import Path
@@ -7,10 +8,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from benchmarks.measuring import Figure
 from benchmarks.peers import ours, workload
-from benchmarks.peers.contestants import CONTESTANTS, ONE, RATIOS
-from benchmarks.peers.programs import NotRunnable, javac, streams_command
-from benchmarks.peers.turns import told
+from benchmarks.peers.contestants import BY_NAME, CONTESTANTS, ONE, RATIOS, Contestant
+from benchmarks.peers.programs import NotRunnable, RunFailed, javac, streams_command
+from benchmarks.peers.turns import Bench, Work, told
 from journey_stream.events.decode import Decoder
 from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.settings_read import load_settings
@@ -94,6 +96,31 @@ def test_the_worker_gets_settings_that_it_understands():
             assert [f"{contestant.layout}-100"] == list(settings.sources)
             assert list(contestant.journeys) == settings.journeys
             assert ("murmur2" if contestant.layout == "keyed" else "none") == settings.keyed_input
+
+
+async def test_who_fails_once_gets_no_figure_and_the_others_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    class Scripted(Bench):
+        def _prepare(self, made: list[workload.Made]) -> None:
+            pass
+
+        async def _fill(self, made: list[workload.Made]) -> None:
+            pass
+
+        def _replays(self, made: list[workload.Made]) -> None:
+            pass
+
+        async def _one(self, contestant: Contestant, turn: int) -> Figure:
+            if contestant.name == "quix" and turn == 1:
+                raise RunFailed("it published 3 changes, 4 are due")
+            return Figure(10, 1.0, 1.0)
+
+    monkeypatch.setattr(gc, "disable", lambda: None)
+    few = [BY_NAME["quix"], BY_NAME["loop"]]
+    outcome = await Scripted("none:1", tmp_path, Work(20, 5, 4, 3), few).run()
+    assert {"quix": "it published 3 changes, 4 are due"} == outcome.failed
+    assert (0, 3) == (len(outcome.runs["quix"]), len(outcome.runs["loop"]))
 
 
 def test_ratios_are_of_contestants_with_like_input():
