@@ -266,3 +266,34 @@ def test_deaths_between_any_steps_change_nothing(seed: int, count: int) -> None:
     assert wanted == Counter({person: tally.orders for person, tally in people.items()})
     ids = [each.transition_id for each in here.published]
     assert len(ids) == len(set(ids))
+
+
+def test_the_last_record_that_is_read_again_to_be_recognised_is_not_applied_again() -> None:
+    here = Direct(mode="wall", catch_up=DAY)
+    poison = source_record(0, event_bytes("poison", OURS[0], START + HOUR), timestamp=(START + HOUR) // 1000)
+    here.sources[TOPICS[0]] = [poison]
+    here.tell(START, idle=True)
+    here.tell_own(TOPICS[1], 0, True, START)
+    here.hear(now=START)
+    here.read(now=START + HOUR)
+    here.advance(START + HOUR)
+    here.checkpoint()
+    here.start()
+    assert (0, True) == (here.at[TOPICS[0]], here.logic.waits)
+    here.read(now=START + HOUR)
+    here.advance(START + HOUR)
+    here.checkpoint()
+    assert ["processing_error"] == [each.reason for each in here.published]
+
+
+def test_a_source_that_the_settings_no_longer_name_keeps_its_position() -> None:
+    here = Direct()
+    here.sources[TOPICS[1]] = [event(n, OURS[0], START, TOPICS[1]) for n in range(3)]
+    here.read(TOPICS[1])
+    here.checkpoint()
+    assert here.meta is not None
+    without = KeyedPartition(TallyEngine(), DECODER, SOURCES, here.options)
+    without.direct.add(TOPICS[0], 0, PLACE)
+    without.restore(here.meta, 0)
+    without.direct.restore(here.meta.direct, {TOPICS[0]: 0})
+    assert here.meta.direct == read_meta(without.checkpoint().meta).direct
