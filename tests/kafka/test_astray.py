@@ -53,6 +53,16 @@ def test_a_few_keys_or_keys_that_nothing_explains_prove_nothing() -> None:
     assert misfit("t", placed("crc32", 1), 1, "murmur2") is None, "one partition fits everybody"
 
 
+def test_records_keyed_otherwise_among_them_hide_nothing() -> None:
+    some = placed("crc32", 4) | {(key, n % 4) for n, key in enumerate(KEYS[60:80])}
+    told = misfit("t", some, 4, "murmur2")
+    assert told is not None
+    assert "Set `keyed_input: crc32`" in told
+    assert misfit("t", some, 4, "crc32") is None
+    half = placed("crc32", 4, 30) | {(key, hop.Partitioner(4)(key)) for key in KEYS[30:60]}
+    assert misfit("t", half, 4, "murmur2") is None, "as many of one as of the other"
+
+
 def test_while_running_the_records_in_the_wrong_partition_tell() -> None:
     own, theirs = hop.Partitioner(8), hop.Partitioner(8, "fnv1a")
     wrong = [key for key in KEYS if theirs(key) == 3 and own(key) != 3][:SAMPLE]
