@@ -263,7 +263,7 @@ class Partition(Residents):
                 continue
             due = earliest(self.program, c)
             if due[0] > at:
-                self._queue.put(person, due[0])
+                self._put_back(c, due[0])
                 continue
             self._hot[person] = c
             # All of one time at once: a history tells up to when timers have fired, not which.
@@ -274,6 +274,14 @@ class Partition(Residents):
                 if c is not None:
                     due = earliest(self.program, c)
         return fired
+
+    def _put_back(self, c: Customer, due: int) -> None:
+        """Look at a customer again when something is due: the hint came too early."""
+        if self._states is not None:
+            c.due = due
+            if c.person not in self._touched:
+                self._states.move(c.person, due)
+        self._queue.put(c.person, due)
 
     def _fire(self, c: Customer, due: Due) -> None:
         """Fire one timer; if the engine fails, once more on the state rebuilt."""

@@ -4,14 +4,24 @@ In: hints (never later than a customer's earliest due) as they change. Out: the 
 An entry may come too early; the caller looks at the customer and puts it back where it belongs. An entry
 that is not the customer's live one any more is dropped when it comes, and all are when they outnumber the
 customers.
+
+Where states are kept elsewhere, in the order they are due (`Far`), the heap holds those due soon: entries
+from `_end` on are left to whoever keeps the states, and fetched when time has come that far.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable, Iterable
+from typing import Final, TypeAlias
 
 from journey_stream.values import NEVER
+
+Entry: TypeAlias = "tuple[int, str]"
+Far: TypeAlias = Callable[[int], "tuple[Iterable[Entry], int]"]
+"""Gives entries from a due time on, some of the first, and the due time of the first that it left out."""
+STALE_AT_MOST: Final = 200_000
+"""Entries of a heap before somebody looks for stale ones, where the states are kept elsewhere."""
 
 
 class DueQueue:
@@ -19,10 +29,14 @@ class DueQueue:
 
     def __init__(self, hint_of: Callable[[str], int]) -> None:
         self._hint_of = hint_of
-        self._heap: list[tuple[int, str]] = []
+        self._heap: list[Entry] = []
         self._ordered = True
         self._live: dict[str, int] = {}
         """Due of the live entry, for those whose hint is another (NEVER: has none)."""
+        self._far: Far | None = None
+        self._end = NEVER
+        """Entries from here on are not in the heap."""
+        self._crowded = STALE_AT_MOST
 
     def __len__(self) -> int:
         return len(self._heap)
@@ -30,9 +44,21 @@ class DueQueue:
     @property
     def next_due(self) -> int:
         """Due of the first entry, NEVER if there is none."""
+        if self._far is not None and self._end < 0:
+            self._fetch(self._far)
         if not self._ordered:
             self._order()
-        return self._heap[0][0] if self._heap else NEVER
+        return self._heap[0][0] if self._heap else self._end
+
+    @property
+    def windowed(self) -> bool:
+        """Whether only those due soon are here."""
+        return self._far is not None
+
+    def leave_far_ones(self, far: Far) -> None:
+        """Keep those due soon only; the others are where `far` finds them. Everything before is forgotten."""
+        self._heap, self._live, self._ordered = [], {}, True
+        self._far, self._end = far, -1
 
     def load(self, person: str, hint: int, *, entry: int | None = None) -> None:
         """Take in a customer in bulk; the entry is at the hint unless given."""
@@ -41,7 +67,7 @@ class DueQueue:
             self._live[person] = due
         elif self._live:
             self._live.pop(person, None)
-        if due != NEVER:
+        if due < self._end:
             self._heap.append((due, person))
             self._ordered = False
 
@@ -50,6 +76,8 @@ class DueQueue:
         live = self._live.pop(person, before)
         if after < live:
             self._push(after, person)
+        elif live >= self._end:
+            return  # there is no entry: whoever keeps the state has it
         elif live != after:
             self._live[person] = live
 
@@ -63,19 +91,25 @@ class DueQueue:
 
     def put(self, person: str, due: int) -> None:
         """Make this due the person's live entry."""
-        if due == self._hint_of(person):
+        if due == self._hint_of(person) or (self._far is not None and due >= self._end):
             self._live.pop(person, None)
         else:
             self._live[person] = due
-        if due != NEVER:
-            self._push(due, person)
+        self._push(due, person)
 
     def forget(self, person: str) -> None:
         """Drop a person: what is left of them in the heap is stale."""
         self._live.pop(person, None)
 
-    def pop(self, until: int) -> tuple[int, str] | None:
+    def pop(self, until: int) -> Entry | None:
         """Take the first live entry at or before `until`; stale ones before it are dropped."""
+        while True:
+            entry = self._first(until)
+            if entry is not None or self._far is None or until < self._end:
+                return entry
+            self._fetch(self._far)
+
+    def _first(self, until: int) -> Entry | None:
         if not self._ordered:
             self._order()
         heap, live = self._heap, self._live
@@ -87,15 +121,32 @@ class DueQueue:
                 return due, person
         return None
 
+    def _fetch(self, far: Far) -> None:
+        entries, end = far(self._end)
+        self._heap += entries
+        self._end, self._ordered = end, False
+
     def compact(self, people: Iterable[str], count: int) -> None:
         """Build the heap anew from the live entries if stale ones outnumber them."""
-        if len(self._heap) <= 2 * count + 1_000:
-            return
-        entries = ((self._live.get(person, self._hint_of(person)), person) for person in people)
-        self._heap = [entry for entry in entries if entry[0] != NEVER]
-        self._ordered = False
+        if self._far is not None:
+            self._compact_near()
+        elif len(self._heap) > 2 * count + 1_000:
+            entries = ((self._live.get(person, self._hint_of(person)), person) for person in people)
+            self._heap = [entry for entry in entries if entry[0] != NEVER]
+            self._ordered = False
+
+    def _compact_near(self) -> None:
+        if len(self._heap) > self._crowded:
+            live, hint_of = self._live, self._hint_of
+            self._heap = [
+                (due, person) for due, person in set(self._heap) if due == live.get(person, hint_of(person))
+            ]
+            self._ordered = False
+            self._crowded = max(STALE_AT_MOST, 2 * len(self._heap))
 
     def _push(self, due: int, person: str) -> None:
+        if due >= self._end:
+            return
         if not self._ordered:
             self._order()
         heapq.heappush(self._heap, (due, person))

@@ -10,7 +10,7 @@ from journey_stream.engine.memory import Memory
 from journey_stream.engine.program import Program
 from journey_stream.engine.queue import DueQueue
 from journey_stream.engine.state import Customer, encode
-from journey_stream.engine.store import LAYOUT_KEY, Store
+from journey_stream.engine.store import LAYOUT_KEY, States, Store
 from journey_stream.values import NEVER
 
 
@@ -27,6 +27,7 @@ class Residents:
         """Decoded customers. Whoever is touched but not hot is not known (any more)."""
         self._touched: dict[str, Log] = {}
         self._queue = DueQueue(self._hint)
+        self._states: States | None = None
 
     @property
     def next_due(self) -> int:
@@ -41,9 +42,26 @@ class Residents:
     @property
     def timers_pending(self) -> int:
         """How many customers have something due some time; at most so many, since it is not counted out."""
-        return min(len(self._queue), len(self))
+        states = self._states
+        return min(len(self._queue) if states is None else states.pending, len(self))
 
     # States at rest.
+
+    def rest_in(self, states: States) -> None:
+        """Keep states at rest there, outside memory; what is there already is taken over."""
+        self._states = states
+        self._store.rest_in(states)
+        self._queue.leave_far_ones(self._far)
+        for layout in states.layouts():
+            self.learn(layout)
+
+    def _far(self, begin: int) -> tuple[list[tuple[int, str]], int]:
+        """Who is due from a time on: those at rest, and those at work."""
+        assert self._states is not None
+        entries, end = self._states.due_from(begin)
+        hot = (self._hot.get(person) for person in self._touched)
+        entries += [(c.due, c.person) for c in hot if c is not None and begin <= c.due < end]
+        return entries, end
 
     def load(self, person: str, blob: bytes | None) -> None:
         """Take in a state at rest, as a former `drain` gave it; None is a tombstone. Decodes nothing.

@@ -180,6 +180,11 @@ def due_at(blob: bytes) -> int:
     return int.from_bytes(blob[1:9], "big")
 
 
+def redated(blob: bytes, due: int) -> bytes:
+    """Give a state with another due in front."""
+    return blob[:1] + due.to_bytes(8, "big") + blob[9:]
+
+
 def fingerprint_of(blob: bytes) -> bytes:
     """Read which layout the positions in these bytes belong to."""
     return blob[9:13]

@@ -4,12 +4,15 @@ In: states as a former drain gave them, the layouts they were written in, the ho
 and histories. A history none of whose entries lies above the horizon is settled: nothing on time can come
 before any of it. Settled ones are cut off in memory, without decoding, a minute or two after their time.
 What is left is packed (`packing`) when there is time for it, and unpacked when its customer is touched.
+
+States may be kept outside memory (`States`): then nothing is cut off or packed here, and when somebody is due
+is found there, too.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterable, Iterator
+from typing import Final, Protocol
 
 from journey_stream.engine.packing import PACKED, Packing, is_packed
 from journey_stream.engine.program import Program
@@ -25,6 +28,7 @@ from journey_stream.engine.state import (
     due_of,
     encode_core,
     fingerprint_of,
+    redated,
 )
 from journey_stream.values import MINUTE, NEVER
 
@@ -34,11 +38,51 @@ CUT_AT_ONCE: Final = 5_000
 """Histories looked at per drain, more or less, so that a restart is not one long halt."""
 
 
+class Blobs(Protocol):
+    """Bytes by person: what a dict can do."""
+
+    def get(self, person: str, /) -> bytes | None:
+        """Give the bytes of a person."""
+
+    def __setitem__(self, person: str, blob: bytes, /) -> None: ...
+
+    def pop(self, person: str, otherwise: None, /) -> bytes | None:
+        """Remove them."""
+
+    def __iter__(self) -> Iterator[str]: ...
+
+    def __len__(self) -> int: ...
+
+    def items(self) -> Iterable[tuple[str, bytes]]:
+        """Give all of them."""
+
+
+class States(Blobs, Protocol):
+    """States kept outside memory, which say who is due."""
+
+    @property
+    def pending(self) -> int:
+        """How many are due some time."""
+
+    def nobodies(self) -> Iterable[tuple[str, bytes]]:
+        """Give the states that are nothing but a history."""
+
+    def layouts(self) -> Iterable[bytes]:
+        """Give the layouts that states were written in."""
+
+    def move(self, person: str, due: int) -> None:
+        """Say that a state is due at another time than it was put down with."""
+
+    def due_from(self, due: int) -> tuple[list[tuple[int, str]], int]:
+        """Give who is due from here on, some of the first, and the due of the first that was left out."""
+
+
 class Store:
     """States of one partition. Not safe for use by several threads."""
 
     def __init__(self, program: Program) -> None:
-        self.blobs: dict[str, bytes] = {}
+        self.blobs: Blobs = dict[str, bytes]()
+        self.in_memory = True
         self.nobodies: set[str] = set()
         """Persons of whom there is a history and no state."""
         self.reader = Reader(program)
@@ -50,6 +94,14 @@ class Store:
         self._packing = Packing()
         self._loose: set[str] = set()
         """Whose state may be fit to be packed."""
+
+    def rest_in(self, states: States) -> None:
+        """Keep states there from now on; what is there is taken over, what was here is gone."""
+        self.blobs, self.in_memory = states, False
+        self.nobodies, self._settling, self._loose = set(), {}, set()
+        for person, blob in states.nobodies():
+            self.nobodies.add(person)
+            self._settling.setdefault(newest_of(blob, HEADER) // MINUTE, []).append(person)
 
     def __len__(self) -> int:
         return len(self.blobs) - len(self.nobodies)
@@ -78,21 +130,37 @@ class Store:
             StateError: the state is of a format this version does not read.
         """
         due = due_of(blob)
+        ours = fingerprint_of(blob) == self._own
+        if not ours and not self.in_memory:
+            # Whoever is due has to be found there; when, has to be worked out anew.
+            due, blob = 0, redated(blob, 0)
         self.put(person, blob)
         if self._pack(person, blob):
             self._loose.discard(person)
-        return due, fingerprint_of(blob) == self._own
+        return due, ours
 
     def put(self, person: str, blob: bytes) -> None:
         """Keep a state."""
+        end = core_end(blob)
+        if not self.in_memory:
+            self._put_elsewhere(person, blob, end)
+            return
         old = self.blobs.get(person)
         self.blobs[person] = blob
-        end = core_end(blob)
         if end < len(blob) and (old is None or is_packed(old) or core_end(old) == len(old)):
             self._settling.setdefault(newest_of(blob, end) // MINUTE, []).append(person)
         else:
             self._loose.add(person)
         if end == HEADER and blob[0] == VERSION:
+            self.nobodies.add(person)
+        elif self.nobodies:
+            self.nobodies.discard(person)
+
+    def _put_elsewhere(self, person: str, blob: bytes, end: int) -> None:
+        self.blobs[person] = blob
+        if end == HEADER and blob[0] == VERSION:
+            if person not in self.nobodies:
+                self._settling.setdefault(newest_of(blob, end) // MINUTE, []).append(person)
             self.nobodies.add(person)
         elif self.nobodies:
             self.nobodies.discard(person)
@@ -116,7 +184,7 @@ class Store:
     def _pack(self, person: str, blob: bytes) -> bool:
         """Pack a state that fits; tells whether all is done that can be."""
         packing = self._packing
-        if not packing.fits(blob) or person in self.nobodies:
+        if not self.in_memory or not packing.fits(blob) or person in self.nobodies:
             return True
         packed = self.blobs[person] = packing.pack(blob)
         return packed is not blob
@@ -194,6 +262,6 @@ class Store:
         elif person in self.nobodies:
             self.drop(person)
             gone.append(person)
-        else:
+        elif self.in_memory:
             self.blobs[person] = blob[:end]
             self._loose.add(person)

@@ -1,0 +1,87 @@
+"""`python -m benchmarks.restore`: how long a takeover reads the states of a million customers.
+
+Enters: options (`--help`). Leaves: seconds and records a second, of the whole and of the tail. Strategy:
+states of the simulated shop, under keys of their own, are written to one changelog partition of a real Kafka
+in transactions as a worker writes them; then a takeover reads them back, timers in order and all.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+from benchmarks.__main__ import say
+from benchmarks.state_size import lived, states
+from journey_stream.broker import EmbeddedKafka
+from journey_stream.deployment import assemble
+from journey_stream.engine.partition import LAYOUT_KEY, Partition
+from journey_stream.kafka.changelog import META_KEY, read_changelog
+from journey_stream.kafka.checkpoint import Writer
+from journey_stream.kafka.topics import ensure_topics
+from journey_stream.settings import Settings, TopicNames
+
+AT_ONCE = 5_000
+"""Records of one transaction."""
+TAIL = 10_000
+
+
+def main() -> None:
+    """Run it."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--records", type=int, default=1_000_000)
+    parser.add_argument("--days", type=int, default=30, help="of the shop, whose states are written")
+    parser.add_argument("--compression", default="none", choices=["none", "gzip", "lz4"])
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        kafka = EmbeddedKafka(Path(folder))
+        kafka.start()
+        try:
+            asyncio.run(measure(kafka.bootstrap, chosen))
+        finally:
+            kafka.kill()
+
+
+async def measure(bootstrap: str, chosen: Any) -> None:
+    """Write, and read back."""
+    settings = Settings(bootstrap_servers=bootstrap, partitions=1, source_partitions=1)
+    client = {"bootstrap_servers": bootstrap}
+    await ensure_topics(settings)
+    names = TopicNames.of(settings)
+    topic = names.changelog
+    program = assemble(settings).program
+    blobs = list(states(lived(1_000, chosen.days), known=True).values())
+    say(f"writing {chosen.records:,} records, {statistics.fmean(map(len, blobs)):.0f} bytes each on average")
+    writer = Writer(
+        client, application_id="bench", partition=0, partitions=1, max_record_bytes=2**20,
+        internal_compression=chosen.compression,
+    )  # fmt: skip
+    await writer.start()
+    layout = ((LAYOUT_KEY + program.fingerprint.hex()).encode(), program.layout_bytes)
+    await writer.commit([], topic, [layout], {(names.events, 0): 1})
+    for start in range(0, chosen.records, AT_ONCE):
+        numbers = range(start, min(start + AT_ONCE, chosen.records))
+        rows = [(f"c-{number:08d}".encode(), blobs[number % len(blobs)]) for number in numbers]
+        await writer.commit([], topic, [*rows, (META_KEY, b"meta")], {(names.events, 0): start + 1})
+    await writer.stop()
+    for name, offset in (("all", 0), ("the tail", writer.changelog_end - TAIL)):
+        partition, count = Partition(program), 0
+
+        def keep(key: bytes, state: bytes | None, load: Any = partition.load) -> None:
+            nonlocal count
+            count += 1
+            load(key.decode(), state)
+
+        began = time.perf_counter()
+        await read_changelog(client, topic, 0, keep, lambda at, end: None, from_offset=offset)
+        assert partition.next_due
+        seconds = time.perf_counter() - began
+        print(f"{name}: {count:,} records in {seconds:.1f} s, {count / seconds:,.0f} a second")
+
+
+if __name__ == "__main__":
+    main()
