@@ -201,6 +201,13 @@ class Settings(Part, frozen=True):
             "`partitions`, are then read without the hop (docs/keyed-input.md)."
         ),
     ] = "none"
+    state_store: Annotated[
+        Literal["memory", "rocksdb"],
+        doc("Where customers at rest are kept: `rocksdb` for more than memory holds (docs/operations.md)."),
+    ] = "memory"
+    state_dir: Annotated[str, doc("`rocksdb`: folder on a local disk, of this worker alone.")] = (
+        "journey-stream-state"
+    )
     replication: Annotated[
         Annotated[int, msgspec.Meta(ge=-1)],
         doc("Copies of topics that we create; -1 = the cluster's default."),

@@ -16,6 +16,7 @@ import socket
 import sys
 import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final, cast
 
 import faust
@@ -86,6 +87,9 @@ def worker_options(settings: Settings, parts: Parts, *, broker_times: bool = Fal
     """Translate the settings for the lanes."""
     names = TopicNames.of(settings)
     client = client_options(settings)
+    on_disk = settings.state_store == "rocksdb"
+    # Standbys live in memory: where that does not hold the customers, a disk is what saves reading.
+    standbys = 0 if on_disk else settings.standby_replicas
     return WorkerOptions(
         client=client,
         watched=Watched(
@@ -97,7 +101,7 @@ def worker_options(settings: Settings, parts: Parts, *, broker_times: bool = Fal
             keyed_input=settings.keyed_input,
         ),
         assignor=sticky_assignor(
-            Plan(names.events, standbys=settings.standby_replicas, host=socket.gethostname()),
+            Plan(names.events, standbys=standbys, host=socket.gethostname()),
             settings.keyed_input,
         ),
         events=names.events,
@@ -132,6 +136,7 @@ def worker_options(settings: Settings, parts: Parts, *, broker_times: bool = Fal
                 records=settings.checkpoint.records,
                 size=settings.checkpoint.size,
             ),
+            state_dir=Path(settings.state_dir) / settings.application_id if on_disk else None,
         ),
         max_record_bytes=settings.max_record_bytes,
         max_buffered=settings.max_buffered,

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, cast
+from uuid import uuid4
 
 from journey_stream.backfill import told_apart
 from journey_stream.events.decode import Decoder, Filtered
@@ -70,6 +71,8 @@ class KeyedPartition:
         self.population: dict[str, dict[str, int]] = {}
         self.settled = Settled([], changes=False)
         """Which versions of journeys are used here, and what has to happen before anything else."""
+        self.generation = uuid4().hex
+        """Names the changelog, from its first checkpoint on."""
         self.began = 0
         self.first = NEVER
         """Time of the earliest event ever taken in."""
@@ -103,6 +106,7 @@ class KeyedPartition:
             self.settled = settle((), versions, start)
             return start
         self.settled = settle(meta.journeys, versions, meta.position)
+        self.generation = meta.generation or self.generation
         self.began, self.first, self.oldest = meta.began, meta.first, meta.oldest
         self.position = self.restored_below = meta.position
         self.released = meta.released
@@ -234,6 +238,7 @@ class KeyedPartition:
             self.first,
             options.keyed_input,
             direct,
+            self.generation,
         )
         published = drained.records
         if options.fence != BEGINNING:

@@ -15,6 +15,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
 import msgspec
@@ -32,6 +33,8 @@ from journey_stream.kafka.hop import partitioner_of
 from journey_stream.kafka.inbox import Inbox
 from journey_stream.kafka.intake import PAUSED
 from journey_stream.kafka.keyed import KeyedPartition
+from journey_stream.kafka.local_restore import restore_on_disk
+from journey_stream.kafka.local_states import RocksStates
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.pace import Limits, Pace
 from journey_stream.kafka.restoring import restore
@@ -68,6 +71,8 @@ class LaneOptions(msgspec.Struct, frozen=True):
     internal_compression: str
     limits: Limits
     """How often checkpoints may come, and how large they may be."""
+    state_dir: Path | None = None
+    """Where states are kept; None: in memory."""
     keyed_input: str = "none"
     direct: tuple[str, ...] = ()
     """Source topics that are read without the hop."""
@@ -81,6 +86,9 @@ class Worker(DirectWorker, Protocol):
 
     def take_standby(self, partition: int) -> Warm | None:
         """Take over what is here of the partition's state."""
+
+    def open_states(self, folder: Path) -> RocksStates:
+        """Open the states that are on disk."""
 
     def make_rebuild(self, logic: KeyedPartition) -> tuple[Rebuild, Past]:
         """Make what runs the history of a partition through the present program."""
@@ -116,6 +124,7 @@ class JourneyLane:
         self._encoder = encoder
         self._metrics = metrics
         self._writer: Writer | None = None
+        self._states: RocksStates | None = None
         self.inbox = Inbox(lambda: worker.hold(tp, "queue"), lambda: worker.release(tp, "queue"))
         self.inputs = Inputs(worker, tp, self.inbox, options.direct, metrics)
         self._next: int | None = None
@@ -211,6 +220,9 @@ class JourneyLane:
     async def _discard(self) -> None:
         self.logic = None
         writer, self._writer = self._writer, None
+        states, self._states = self._states, None
+        if states is not None:
+            states.close()
         if writer is not None:
             await writer.stop()
 
@@ -232,15 +244,12 @@ class JourneyLane:
             partitioner=partitioner_of(options.keyed_input),
         )
         await writer.start()
-        logic, value, restored = await restore(
-            self._worker,
-            self.tp,
-            options.client,
-            options.changelog,
-            writer,
-            self._metrics,
-            look=self._suspicious,
-        )
+        known = (self._worker, self.tp, options.client, options.changelog, writer, self._metrics)
+        if options.state_dir is None:
+            logic, value, restored = await restore(*known, look=self._suspicious)
+        else:
+            self._states = self._worker.open_states(options.state_dir / str(partition))
+            logic, value, restored = await restore_on_disk(self._states, *known, look=self._suspicious)
         starts = await start_offsets(self._worker, self.tp, options.changelog, logic, value)
         self._next = starts.keyed
         self.inputs.restored(logic.direct, starts.direct)
@@ -375,6 +384,8 @@ class JourneyLane:
         except BaseException:
             self._metrics.checkpoints.labels("failed").inc()
             raise
+        if self._states is not None:
+            self._states.keep(checkpoint.changes, writer.changelog_end, logic.generation, self._worker.now())
         self._committed_at = time.monotonic()
         self._pace = self._pace.after(self._committed_at - began, pending, size)
         self._metrics.checkpoint_seconds.observe(self._committed_at - began)

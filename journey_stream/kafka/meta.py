@@ -78,6 +78,8 @@ class Meta(msgspec.Struct, array_like=True):
     """The setting under which this state was made: by it customers are in their partitions."""
     direct: dict[bytes, DirectPosition] = {}
     """Per source partition that is read without the hop: how far."""
+    generation: str = ""
+    """Names the changelog, from its first checkpoint on; empty where an older program wrote this."""
 
 
 write_meta = msgspec.msgpack.Encoder().encode

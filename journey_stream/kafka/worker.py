@@ -13,6 +13,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -35,6 +36,7 @@ from journey_stream.kafka.intake import Intake, IntakeLane
 from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.lane import JourneyLane, LaneOptions
+from journey_stream.kafka.local_states import RocksStates
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.progress import Progress
 from journey_stream.kafka.reports import Reports
@@ -270,6 +272,10 @@ class JourneyWorker:
     def take_standby(self, partition: int) -> Warm | None:
         """Take over what is here of the state of a partition."""
         return self.standbys.take(partition)
+
+    def open_states(self, folder: Path) -> RocksStates:
+        """Open the states of a keyed partition that are on disk."""
+        return RocksStates(folder, self._make_engine().program.fingerprint, self.now())
 
     def make_rebuild(self, logic: KeyedPartition) -> tuple[Rebuild, Past]:
         """Make what runs the history of a partition through the present program."""

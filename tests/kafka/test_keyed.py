@@ -5,6 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -206,10 +207,9 @@ def test_a_damaged_or_newer_checkpoint_stops_the_partition() -> None:
     shell.checkpoint()
     with pytest.raises(StateError, match="expected a meta record"):
         read_meta(b"\x00")
-    newer = bytearray(shell.meta or b"")
-    newer[1] = 99
+    newer = msgspec.msgpack.encode([99, *msgspec.msgpack.decode(shell.meta or b"")[1:]])
     with pytest.raises(StateError, match="upgrade this worker"):
-        read_meta(bytes(newer))
+        read_meta(newer)
 
 
 def test_an_event_behind_what_was_let_go_does_not_wait_for_a_death_to_lose_it() -> None:

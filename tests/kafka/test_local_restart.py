@@ -1,0 +1,65 @@
+"""Kill -9 of a worker whose states are on disk: the next one reads the tail of the changelog, nothing else."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from journey_stream.deployment import assemble
+from journey_stream.replay import replay
+from journey_stream.settings import Settings
+from journey_stream.shop import ShopOptions, simulate
+from journey_stream.values import DAY, SECOND, Transition
+from tests.kafka.cluster import WorkerProcess, ended, eventually, read_all, read_values, send, topics
+
+
+async def test_a_worker_killed_goes_on_from_its_disk_and_reads_only_the_tail(
+    deployment: Callable[..., Settings], tmp_path: Path
+) -> None:
+    records = [
+        record
+        for record in simulate(ShopOptions(customers=150, days=90, cast=False))
+        if record.value is not None
+    ]
+    until = max(record.at for record in records) + 30 * DAY
+    settings = deployment(
+        partitions=1,
+        source_partitions=1,
+        clock="event",
+        until=until,
+        idle_after=SECOND,
+        journeys=["buyer-value"],
+        state_store="rocksdb",
+        state_dir=str(tmp_path / "states"),
+    )
+    names = await topics(settings)
+    topic_of = {name.rpartition(".")[2]: name for name in names.sources}
+    rows = [(topic_of[r.source], 0, r.key, r.value, r.headers) for r in records]
+    half = len(rows) // 2
+    await send(settings, rows[:half])
+    first = WorkerProcess(settings, tmp_path, module="journey_stream")
+    with ended([first]):
+
+        async def much_is_done() -> bool:
+            return len(await read_all(settings, names.changelog)) > 200
+
+        await eventually(much_is_done)
+        first.kill()
+    shutil.copytree(tmp_path / "states", tmp_path / "stale")
+    before = len(await read_all(settings, names.changelog))
+    await send(settings, rows[half:])
+    second = WorkerProcess(settings, tmp_path, "--exit-when-done", module="journey_stream")
+    with ended([second]):
+        assert 0 == second.wait()
+    read = int(re.search(r"taken over in .* \((\d+) changelog records\)", second.text())[1])  # type: ignore[index]
+    assert read < before / 2
+
+    made = assemble(settings)
+    lines = [[r.value for r in records if r.source == s and r.value is not None] for s in topic_of]
+    expected = replay(made.program, lines, made.decoder, settings.allowed_lateness, until)
+    wanted = Counter(r.transition_id for r in expected.records if isinstance(r, Transition))
+    published = await read_values(settings, names.transitions)
+    assert wanted == Counter(record["transition_id"] for record in published)
