@@ -24,7 +24,7 @@ import msgspec
 
 from journey_stream.engine.state import due_at, redated
 from journey_stream.engine.store import LAYOUT_KEY
-from journey_stream.errors import StateError
+from journey_stream.errors import SettingsError
 from journey_stream.values import HOUR, NEVER
 
 log = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ class RocksStates:
             now: the wall clock, microseconds.
 
         Raises:
-            StateError: the extra is not installed, somebody else has the directory, or it cannot be used.
+            SettingsError: the extra is not installed, somebody else has the directory, or it cannot be used.
         """
         self._folder, self._program = folder, program
         self._db = _open(folder)
@@ -254,7 +254,7 @@ class RocksStates:
             self._db.write(batch)
         except Exception as error:  # RocksDB has no types of errors
             msg = f"state_dir {self._folder}: expected to write states there, but: {error}"
-            raise StateError(msg) from error
+            raise SettingsError(msg) from error
         self._place = place
         self._read.clear()
 
@@ -294,7 +294,7 @@ def _module() -> Any:
             "state_store: rocksdb: expected the package `rocksdict`, it is not installed: "
             "pip install 'journey-stream[rocksdb]', or choose `state_store: memory`"
         )
-        raise StateError(msg) from None
+        raise SettingsError(msg) from None
     return rocksdict
 
 
@@ -336,4 +336,4 @@ def _open(folder: Path) -> Any:
         if "lock" in why.lower():
             why = "another process has it: each worker of a machine needs a `state_dir` of its own"
     msg = f"state_dir {folder}: cannot be used: {why}"
-    raise StateError(msg)
+    raise SettingsError(msg)

@@ -14,7 +14,7 @@ import pytest
 from journey_stream.deployment import assemble
 from journey_stream.engine.partition import LAYOUT_KEY, Partition
 from journey_stream.engine.state import due_at, redated
-from journey_stream.errors import StateError
+from journey_stream.errors import SettingsError
 from journey_stream.kafka import local_states
 from journey_stream.kafka.local_states import SAFE_AGE, RocksStates
 from journey_stream.settings import Settings
@@ -117,11 +117,12 @@ def _states(drained: Any) -> dict[str, bytes]:
 
 def lived(disk: OnDisk, count: int = 400) -> OnDisk:
     clock = 0
-    for event in EVENTS[:count]:
-        disk.partition.apply(event, event.at)
-        clock = max(clock, event.at)
-    disk.partition.fire(clock, clock)
-    disk.drain()
+    for start in range(0, count, 50):
+        for event in EVENTS[start : start + 50]:
+            disk.partition.apply(event, event.at)
+            clock = max(clock, event.at)
+        disk.partition.fire(clock, clock)
+        disk.drain()
     return disk
 
 
@@ -132,7 +133,7 @@ def test_the_index_says_who_is_due_and_the_counts_are_those_of_a_full_reading(di
     for key, blob in disk.changelog:
         full.load(key, blob)
     assert len(full) == len(disk.partition)
-    dues = sorted((due_at(b), p) for p, b in disk.written().items() if due_at(b) != NEVER)
+    dues = sorted((due_at(b), p) for p, b in disk.states.items() if due_at(b) != NEVER)
     assert dues == disk.states.due_from(-1)[0]
     assert len(dues) == disk.states.pending
     assert sorted(full.people()) == sorted(disk.partition.people())
@@ -201,7 +202,7 @@ def test_without_the_extra_the_error_says_what_to_install(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "rocksdict", None)
-    with pytest.raises(StateError, match=r"pip install 'journey-stream\[rocksdb\]'"):
+    with pytest.raises(SettingsError, match=r"pip install 'journey-stream\[rocksdb\]'"):
         RocksStates(tmp_path, b"abcd", 0)
 
 

@@ -133,6 +133,10 @@ NEVER_HERE = {
     ): "without the hop: test_keyed_input.py",
     ("start_offsets", "_direct_starts(broker, tp, logic, {})"): "without the hop: test_keyed_input.py",
     ("restore", "read(warm)"): "with a standby: tests/kafka/test_standbys.py",
+    (
+        "JourneyLane._take_over",
+        "restore_on_disk(self._states, *known, look=self._suspicious)",
+    ): "with states on disk: tests/kafka/test_local_states.py, test_local_restart.py",
     ("JourneyLane._go_on", "asyncio.sleep(0.1)"): "the partition is gone before the lane takes it up",
     ("JourneyLane._go_on", "self._resumed.wait()"): "what an operator has paused: tests/cli/test_pausing.py",
     ("JourneyLane._take_over", "self._owned.wait()"): "gone while the lane fails: drawn plans have that",
