@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks.__main__ import say
+from benchmarks.measuring import say
 from benchmarks.state_size import lived, states
 from journey_stream.broker import EmbeddedKafka
 from journey_stream.deployment import assemble

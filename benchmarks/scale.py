@@ -21,7 +21,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from benchmarks.__main__ import say
+from benchmarks.measuring import say
 from benchmarks.state_size import lived, rss, states
 from journey_stream.deployment import assemble
 from journey_stream.engine.partition import LAYOUT_KEY, Partition
