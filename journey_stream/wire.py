@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import hashlib
+from functools import lru_cache
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -312,8 +313,12 @@ _FLOAT_IS_EXACT = 2**33 * 1_000_000
 """Until the year 2242 a float of seconds is nearer to its microsecond than to any other."""
 
 
+@lru_cache(maxsize=4_096)
 def moment(at: int) -> dt.datetime:
-    """Turn microseconds since the epoch into a datetime (msgspec writes it as `values.rfc3339` does)."""
+    """Turn microseconds since the epoch into a datetime (msgspec writes it as `values.rfc3339` does).
+
+    Remembered for a while: the records of one event tell the same times.
+    """
     if 0 <= at < _FLOAT_IS_EXACT:
         return _from_seconds(at / 1_000_000, _UTC)  # a third of the time that a timedelta takes
     return _EPOCH + dt.timedelta(microseconds=at)

@@ -50,7 +50,7 @@ def test_the_reason_of_a_dead_record_comes_back(reason: str, detail: str) -> Non
     assert (reason, detail.encode("utf-8", "replace").decode()) == (known, text)
 
 
-@given(st.lists(st.binary(min_size=1, max_size=40), max_size=20), st.integers(1, 64))
+@given(st.lists(st.binary(min_size=1, max_size=300), max_size=20), st.integers(1, 64))
 def test_the_partition_is_the_one_that_kafka_clients_choose(keys: list[bytes], count: int) -> None:
     partitioner, kafkas = hop.Partitioner(count), DefaultPartitioner()
     every = list(range(count))
