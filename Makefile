@@ -1,6 +1,6 @@
 # One door to everything. Nothing is needed but python3.11 or newer and make.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check faults soak bench bench-core fmt lock schemas
+.PHONY: help setup demo test check faults soak bench bench-core capacity fmt lock schemas
 
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
@@ -41,12 +41,17 @@ check: setup ## What CI and pre-commit hold the code to: style, types, architect
 	@$(BIN)/python -m journey_stream.settings_reference --check docs/configuration.md
 	@$(BIN)/python -m examples.clock.draw --check docs/clock.svg
 	@$(BIN)/python -m benchmarks.peers.page --check
+	@$(BIN)/python -m benchmarks.capacity.page --check docs/capacity.md
 
 bench: setup ## The worker beside Kafka Streams, Quix Streams, plain Faust, a bare loop (BENCH="--repeats 1")
 	@$(BIN)/python -m benchmarks $(BENCH)
 
 bench-core: setup ## What one event costs without a broker, by stage; fails when it has become slower
 	@$(BIN)/python -m benchmarks.core
+
+capacity: setup ## Measure what things cost on this machine, which should be idle; write docs/capacity.md
+	@$(BIN)/python -m benchmarks.capacity.measure
+	@$(BIN)/python -m benchmarks.capacity.page docs/capacity.md
 
 faults: setup ## Kill, pause, restart workers and brokers under load; nothing lost, wrong, twice (FAULTS="kill-9")
 	@$(BIN)/python -m tests.faults $(FAULTS)
@@ -63,6 +68,7 @@ schemas: setup ## Write what is generated: schemas/, docs/configuration.md, pict
 	@$(BIN)/python -m journey_stream.settings_reference docs/configuration.md
 	@$(BIN)/python -m examples.clock.draw docs/clock.svg
 	@$(BIN)/python -m benchmarks.peers.page
+	@$(BIN)/python -m benchmarks.capacity.page docs/capacity.md
 	@$(BIN)/journey-stream diagram --format svg -o docs/diagrams relationship lifecycle brand buyer-value four-cycles
 
 lock: ## Write both lock files anew (needs uv; see docs/decisions)

@@ -40,6 +40,13 @@ AWAY: Final = (KafkaError, BrokerError, OSError, TimeoutError)
 """How brokers that are not there show."""
 GAP: Final = 0.05
 """Markers after batches come no closer than this, in seconds."""
+FEW: Final = 64
+"""Keyed partitions up to which that holds. A worker tells each of them: of more, they are told less often."""
+
+
+def gap(partitions: int, interval: float) -> float:
+    """Seconds between two markers while events come: wider with more keyed partitions, up to the interval."""
+    return max(GAP, min(GAP * partitions / FEW, interval))
 
 
 class Progress:
@@ -66,7 +73,7 @@ class Progress:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(worker.options.marker_seconds):
                     await self._moved.wait()
-                await asyncio.sleep(GAP)
+                await asyncio.sleep(gap(worker.options.partitions, worker.options.marker_seconds))
             self._moved.clear()
             broken = worker.consumer.thread.broken()
             if broken is not None:

@@ -119,3 +119,14 @@ async def test_a_telling_under_way_ends_with_its_task() -> None:
     task = await run(worker, stuck.is_set)
     task.cancel()
     await asyncio.wait_for(ended.wait(), 5)
+
+
+@pytest.mark.parametrize(
+    ("partitions", "seconds"), [(1, 0.05), (64, 0.05), (128, 0.1), (320, 0.25), (5_000, 0.25)]
+)
+def test_many_keyed_partitions_are_told_less_often_but_each_interval(partitions: int, seconds: float) -> None:
+    assert seconds == pytest.approx(progress.gap(partitions, 0.25))
+
+
+def test_a_short_interval_does_not_bring_markers_closer_than_few_partitions_have_them() -> None:
+    assert progress.GAP == progress.gap(1_000, 0.001)
