@@ -51,17 +51,23 @@ class PartitionClock:
         self.mode: Final = mode
         self.sources: dict[Any, Progress] = {source: Progress() for source in sources}
         self.reached = BEGINNING
+        self._lowest = BEGINNING
+        """As `_look` found it, unless somebody has told something since."""
+        self._told = True
 
     def expect(self, source: Any) -> None:
         """Wait for a source: until it tells its progress, it holds the clock."""
         self.sources.setdefault(source, Progress())
+        self._told = True
 
     def forget(self, source: Any) -> None:
         """Stop waiting for a source (a topic that is no longer read)."""
         self.sources.pop(source, None)
+        self._told = True
 
     def progress(self, source: Any, highest: int, idle: bool, wall: int) -> None:
         """Take in a marker. A marker that comes again, or from before a rewind, lowers nothing."""
+        self._told = True
         known = self.sources.setdefault(source, Progress())
         known.highest = max(known.highest, highest)
         if wall >= known.wall:
@@ -69,15 +75,20 @@ class PartitionClock:
 
     def clock(self, now: int) -> int:
         """Tell how far time has come; `now` is the wall time."""
-        if self.mode == "wall":
-            reached = min((self._live(source) for source in self.sources.values()), default=BEGINNING)
-            reached = min(reached, now)
-        else:
-            reached = min((s.highest for s in self.sources.values() if not s.idle), default=NEVER)
-            if reached == NEVER:
-                reached = max((s.highest for s in self.sources.values()), default=BEGINNING)
+        if self._told:
+            # Sources may be many, and this is asked several times a batch.
+            self._lowest, self._told = self._look(), False
+        reached = min(self._lowest, now) if self.mode == "wall" else self._lowest
         self.reached = max(self.reached, reached)
         return self.reached
+
+    def _look(self) -> int:
+        """Find the source that is furthest behind; of `event`, with all of them idle, the furthest ahead."""
+        sources = self.sources.values()
+        if self.mode == "wall":
+            return min(map(self._live, sources), default=BEGINNING)
+        reached = min((s.highest for s in sources if not s.idle), default=NEVER)
+        return max((s.highest for s in sources), default=BEGINNING) if reached == NEVER else reached
 
     def caught_up(self, now: int, within: int) -> bool:
         """In `wall`: so near to the wall that events are applied as they arrive."""

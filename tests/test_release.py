@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import pytest
 from engine.stories import BEGIN, event
+from hypothesis import given
+from hypothesis import strategies as st
 
 from journey_stream.release import (
     BEGINNING,
+    Mode,
     PartitionClock,
     ReleaseBuffer,
     classify,
@@ -121,3 +125,36 @@ def test_in_wall_mode_events_go_up_to_the_clock() -> None:
     clock.progress("a", 10 * HOUR, idle=False, wall=0)
 
     assert 10 * HOUR == settled("wall", clock, 20 * HOUR, HOUR, NEVER)
+
+
+told = st.tuples(
+    st.sampled_from(["progress", "expect", "forget", "ask"]), st.sampled_from("abc"),
+    st.integers(0, 50), st.booleans(), st.integers(0, 50),
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["wall", "event"])
+@given(st.lists(told, max_size=30))
+def test_a_clock_that_was_asked_before_tells_what_a_new_one_would(mode: Mode, steps: list) -> None:
+    clock = PartitionClock(mode, ["a"])
+    for step, source, highest, idle, wall in steps:
+        if step == "progress":
+            clock.progress(source, highest, idle, wall)
+        elif step == "expect":
+            clock.expect(source)
+        elif step == "forget":
+            clock.forget(source)
+        else:
+            fresh = PartitionClock(mode)
+            fresh.sources, fresh.reached = clock.sources, clock.reached
+            assert fresh.clock(40) == clock.clock(40)
+
+
+def test_a_clock_looks_at_its_sources_once_until_somebody_tells_it_more() -> None:
+    clock = PartitionClock("event", ["a"])
+    clock.progress("a", 100, idle=False, wall=0)
+    assert 100 == clock.clock(NOW)
+    clock.sources["a"].highest = 200  # behind its back
+    assert 100 == clock.clock(NOW)
+    clock.progress("a", 150, idle=False, wall=1)
+    assert 200 == clock.clock(NOW)

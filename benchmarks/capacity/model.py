@@ -50,7 +50,8 @@ def flow(costs: Costs, load: Load, choices: Choices, plan: Plan, *, pressed: boo
     commit takes, between `checkpoint.interval` and five times that (`kafka/pace.py`); without events not at
     all. A batch of intake holds what came while the one before was handed on, and goes to as many keyed
     partitions as its events have (`kafka/intake.py`). A worker with source partitions sends a marker to every
-    keyed partition each `gap` (`kafka/progress.py`); it names those source partitions.
+    keyed partition each `gap` (`kafka/progress.py`); it names those source partitions. The clock looks at all
+    source partitions once for each batch that holds a marker (`release.py`).
     """
     took = costs.commit_seconds["commits"]
     longest = max(choices.interval, choices.longest)
@@ -65,19 +66,16 @@ def flow(costs: Costs, load: Load, choices: Choices, plan: Plan, *, pressed: boo
     changed = plan.partitions * seen / period + load.events * load.timers
     entries = plan.partitions * seen / period * remembered(load)
     cycle = PRESSED_CYCLE if pressed else max(0.01, took)
+    tellers = min(plan.workers, plan.sources)
+    markers = tellers * plan.partitions / gap(plan.partitions, choices.marker_interval)
     if choices.input == "hop":
         coming = load.events / plan.sources
         turns = plan.sources * -math.expm1(-coming * cycle) / cycle
         hop_sends, hop_batches = turns, turns * distinct(plan.partitions, max(1.0, coming * cycle))
-        markers = (
-            min(plan.workers, plan.sources) * plan.partitions / gap(plan.partitions, choices.marker_interval)
-        )
-        marker_entries = markers * plan.sources / min(plan.workers, plan.sources)
-        looked = markers * plan.sources
         fetches = turns + min(hop_batches + markers, plan.partitions / cycle)
     else:
-        hop_sends = hop_batches = markers = marker_entries = looked = 0.0
-        fetches = min(load.events, max(plan.sources, plan.partitions) / cycle)
+        hop_sends = hop_batches = 0.0
+        fetches = min(load.events, plan.sources / cycle) + min(markers, plan.partitions / cycle)
     return Flow(
         period=period,
         commits=commits,
@@ -88,8 +86,8 @@ def flow(costs: Costs, load: Load, choices: Choices, plan: Plan, *, pressed: boo
         hop_batches=hop_batches,
         fetch_batches=fetches,
         markers=markers,
-        marker_entries=marker_entries,
-        sources_looked_at=looked,
+        marker_entries=markers * plan.sources / tellers,
+        sources_looked_at=min(markers, plan.partitions / cycle) * plan.sources,
     )
 
 
@@ -170,10 +168,15 @@ def broker_cpu(costs: Costs, load: Load, choices: Choices, plan: Plan) -> float:
     done = flow(costs, load, choices, plan, pressed=False)
     rows = load.events
     produced = total(costs.hop_broker, {"batches": rows / 20, "rows": rows})
-    hop = {"sends": done.hop_sends, "batches": done.hop_batches + done.markers, "rows": rows + done.markers}
-    produced += total(costs.hop_broker, hop) if choices.input == "hop" else 0.0
+    through = 1.0 if choices.input == "hop" else 0.0
+    hop = {
+        "sends": done.hop_sends,
+        "batches": done.hop_batches + done.markers,
+        "rows": rows * through + done.markers,
+    }
+    produced += total(costs.hop_broker, hop)
     transactions = total(costs.commit_broker, committed(costs, load, done))
-    read = rows * (2.0 if choices.input == "hop" else 1.0) + done.markers + done.rows_out * load.readers
+    read = rows * (1.0 + through) + done.markers + done.rows_out * load.readers
     fetched = total(costs.fetch_broker, {"batches": done.fetch_batches, "rows": read})
     return ((produced + transactions) * choices.replication + fetched) / SECOND
 
@@ -183,7 +186,7 @@ def traffic(costs: Costs, load: Load, choices: Choices, plan: Plan) -> dict[str,
     done = flow(costs, load, choices, plan, pressed=False)
     event = load.events * (costs.event_bytes + 20)
     told = done.markers * costs.hop_bytes["batches"] + done.marker_entries * 45
-    hopped = event + done.hop_batches * costs.hop_bytes["batches"] + told if choices.input == "hop" else 0.0
+    hopped = told + (event + done.hop_batches * costs.hop_bytes["batches"] if choices.input == "hop" else 0.0)
     written = total(costs.commit_bytes, committed(costs, load, done))
     out = done.rows_out * costs.out_bytes
     fetched = done.fetch_batches * costs.fetch_bytes["batches"]
@@ -207,7 +210,7 @@ def disks(costs: Costs, load: Load, choices: Choices, plan: Plan) -> dict[str, f
     done, copies = flow(costs, average, choices, plan, pressed=False), float(choices.replication)
     told = done.markers * costs.hop_bytes["batches"] + done.marker_entries * 45
     source = average.events * costs.event_bytes
-    hopped = (source + done.hop_batches * 70 + told) if choices.input == "hop" else 0.0
+    hopped = told + (source + done.hop_batches * 70 if choices.input == "hop" else 0.0)
     out = done.rows_out * costs.out_bytes
     changes = state_bytes(costs, average, done) + done.commits * costs.commit_disk["commits"]
     kept = load.customers * costs.encoded * 1.1 + 600 * changes + plan.partitions * 16 * 2**20

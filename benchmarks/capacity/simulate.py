@@ -213,17 +213,17 @@ class Simulation:
         """What goes on whether events come or not: markers told and heard, the worker's own housekeeping."""
         costs, plan, choices = self._costs, self._plan, self._choices
         spent = costs.idle * SECOND
-        if choices.input == "hop":
-            seldom = gap(plan.partitions, choices.marker_interval)
-            told = plan.partitions / seldom
-            heard = min(plan.workers, plan.sources) * len(self._lanes) / seldom
-            hears = {
-                "markers": heard,
-                "entries": heard * plan.sources / min(plan.workers, plan.sources),
-                "sources looked at": heard * plan.sources,
-            }
-            sent = told * (costs.hop["batches"] + costs.hop["rows"]) + heard * costs.fetch["rows"]
-            spent += (sent + total(costs.marker, hears)) * costs.whole
+        tellers, lanes = min(plan.workers, plan.sources), len(self._lanes)
+        seldom = gap(plan.partitions, choices.marker_interval)
+        told, heard = plan.partitions / seldom, tellers * lanes / seldom
+        often = lanes / max(0.01, costs.commit_seconds["commits"])
+        hears = {
+            "markers": heard,
+            "entries": heard * plan.sources / tellers,
+            "sources looked at": min(heard, often) * plan.sources,
+        }
+        sent = told * (costs.hop["batches"] + costs.hop["rows"]) + heard * costs.fetch["rows"]
+        spent += (sent + total(costs.marker, hears)) * costs.whole
         self._work(spent * TICK / SECOND, lambda: None)
         behind = self._behind()
         self._worst = max(self._worst, behind)

@@ -137,14 +137,16 @@ class KeyedPartition:
 
     def take(self, records: Iterable[Record], now: int) -> None:
         """Take in records of the keyed topic, in offset order."""
-        clock = self.clock.clock(now)
+        clock: int | None = None
         for record in records:
             header = head_of(record)
             if header[:2] == hop.MARKER_BYTES:
                 if record.offset >= self.restored_below:
                     self._mark(record.value or b"", record.timestamp * 1000 + 999)
-                    clock = self.clock.clock(now)
+                    clock = None  # asked once the next event comes, not for each of many markers
             else:
+                if clock is None:
+                    clock = self.clock.clock(now)
                 self._receive(record, header, clock)
             if record.offset + 1 >= self.position:
                 self.position = record.offset + 1
