@@ -30,7 +30,8 @@ from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.journeys import load
 from journey_stream.kafka import hop
 from journey_stream.kafka.intake import Intake
-from journey_stream.kafka.keyed import KeyedPartition, Options
+from journey_stream.kafka.keyed import KeyedPartition
+from journey_stream.kafka.keyed_values import Options
 from journey_stream.settings import SHIPPED_JOURNEYS, Settings, TopicNames
 from journey_stream.shop.records import ShopOptions
 from journey_stream.shop.simulate import simulate

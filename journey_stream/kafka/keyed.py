@@ -142,8 +142,8 @@ class KeyedPartition:
             header = head_of(record)
             if header[:2] == hop.MARKER_BYTES:
                 if record.offset >= self.restored_below:
-                    self._mark(record.value or b"", record.timestamp * 1000 + 999)
-                    clock = None  # asked once the next event comes, not for each of many markers
+                    self._mark(record.value or b"", record.timestamp * 1000 + 999, now)
+                    clock = None  # asked when the next event comes, not at each of many markers
             else:
                 if clock is None:
                     clock = self.clock.clock(now)
@@ -151,6 +151,7 @@ class KeyedPartition:
             if record.offset + 1 >= self.position:
                 self.position = record.offset + 1
                 self.rereading = False
+        self.clock.clock(now)
         self.dirty = not self.waits
 
     def take_direct(self, topic: str, records: Sequence[Record], now: int) -> None:
@@ -260,8 +261,16 @@ class KeyedPartition:
             stages = self.population.setdefault(journey, {})
             stages[stage] = stages.get(stage, 0) + more
 
-    def _mark(self, value: bytes, arrived: int) -> None:
-        for progress in hop.unpack_marker(value):
+    def _mark(self, value: bytes, arrived: int, now: int) -> None:
+        told, known = hop.unpack_marker(value), self.clock.sources
+        for each in told:
+            if each.source not in known or (
+                known[each.source].idle and (not each.idle or self.direct.of(each.source) is not None)
+            ):
+                # A source may be about to hold the clock that did not: what it had come to before stays.
+                self.clock.clock(now)
+                break
+        for progress in told:
             if self._is_read(progress.source):
                 highest = BEGINNING if progress.highest is None else progress.highest
                 idle = progress.idle

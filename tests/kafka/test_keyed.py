@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from journey_stream.errors import StateError
 from journey_stream.kafka import hop, keyed
 from journey_stream.kafka.meta import read_meta
+from journey_stream.release import PartitionClock
 from journey_stream.values import DAY, HOUR, SECOND, DeadLetter, Event, StageNow, Transition
 from tests.kafka.log import DECODER, SOURCES, START, Log, Shell, event_bytes, history, options
 from tests.kafka.tally import TallyEngine
@@ -293,3 +294,43 @@ def forgotten(person: str, stage: str) -> StageNow:
         replay=False,
         left=stage,
     )
+
+
+said = st.lists(
+    st.tuples(st.sampled_from(SOURCES), st.integers(0, 9), st.booleans(), st.integers(0, 9)),
+    min_size=1,
+    max_size=3,
+)
+
+
+@pytest.mark.parametrize("mode", ["wall", "event"])
+@given(st.lists(said, min_size=1, max_size=8), st.lists(st.integers(1, 4), max_size=8))
+def test_the_clock_does_not_depend_on_where_batches_of_markers_are_cut(
+    mode: str, markers: list[list[tuple[bytes, int, bool, int]]], cuts: list[int]
+) -> None:
+    log = Log()
+    for rows in markers:
+        told = [
+            hop.Progress(s, START + high * HOUR, idle, START + wall * HOUR, 0) for s, high, idle, wall in rows
+        ]
+        log.marker(*told, arrived=START + 9 * HOUR)
+    reached = []
+    for sizes in ([1] * len(markers), [len(markers)], cuts):
+        logic = Shell(log, options(mode=mode)).logic
+        waiting = log.records
+        for size in (*sizes, len(markers)):
+            part, waiting = waiting[:size], waiting[size:]
+            logic.take(part, START + 5 * HOUR)
+        reached.append(logic.clock.reached)
+    assert [reached[0]] * 3 == reached
+
+
+def test_many_markers_are_one_look_at_the_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    log, looks = Log(), []
+    for hour in range(50):
+        log.marker(*(hop.Progress(source, START + hour * HOUR, False, START, 0) for source in SOURCES))
+    logic = Shell(log, options()).logic
+    look = PartitionClock._look
+    monkeypatch.setattr(PartitionClock, "_look", lambda clock: looks.append(1) or look(clock))
+    logic.take(log.records, START)
+    assert (START + 49 * HOUR, 1) == (logic.clock.reached, len(looks))
