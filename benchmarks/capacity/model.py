@@ -355,7 +355,6 @@ def told(costs: Costs, load: Load, choices: Choices, plan: Plan) -> Sizing:
     steady = flow(costs, load, choices, plan, pressed=False)
     parts = cpu_parts(costs, load, choices, plan, pressed=False)
     alone = restore_records(costs, load, choices, plan) * math.ceil(plan.partitions / plan.workers)
-    took = costs.commit_seconds["commits"]
     return Sizing(
         load=load,
         choices=choices,
@@ -371,7 +370,6 @@ def told(costs: Costs, load: Load, choices: Choices, plan: Plan) -> Sizing:
         memory=worker_memory(costs, load, plan),
         restore=alone * costs.restore / SECOND,
         recovery=recovery(costs, load, choices, plan),
-        latency=2 * took + (steady.period - took) / 2 + took,
         limits=limits(costs, load, choices, plan, brokers),
     )
 

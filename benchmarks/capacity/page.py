@@ -247,7 +247,6 @@ def sizes(result: measure.Result) -> Iterator[str]:
             row("disk in all, with retention", lambda s: size(s.disk["kept"])),
             row("restore of one worker, alone", lambda s: f"{s.restore:,.0f} s"),
             row("back after a crash", lambda s: f"{s.recovery:,.0f} s"),
-            row("latency at the median", lambda s: f"{1e3 * s.latency:,.0f} ms"),
         ],
     )  # fmt: skip
 

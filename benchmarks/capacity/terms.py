@@ -183,7 +183,5 @@ class Sizing(msgspec.Struct, frozen=True):
     """Seconds to restore the keyed partitions of one worker by itself."""
     recovery: float
     """Seconds from a crash until other workers have restored its partitions and nothing waits any more."""
-    latency: float
-    """Seconds at the median from the send to the receipt, with nothing in the way."""
     limits: list[Limit]
     """The nearest first."""
