@@ -20,12 +20,12 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.__main__ import say
 from benchmarks.capacity import core, wire, worker
 from benchmarks.capacity.fit import Fit, Run, fit
 from benchmarks.capacity.model import SECOND, distinct, total
 from benchmarks.capacity.terms import Costs
 from benchmarks.latency import CUSTOMERS
+from benchmarks.measuring import say
 from journey_stream.broker import EmbeddedKafka
 
 RESULT = Path(__file__).parents[1] / "results" / "capacity.json"

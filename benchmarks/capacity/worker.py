@@ -20,9 +20,9 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.__main__ import command
 from benchmarks.capacity.wire import cpu_of, pid_of
 from benchmarks.latency import CUSTOMERS, PROBE, Probe
+from benchmarks.measuring import command
 from journey_stream.broker import EmbeddedKafka
 from journey_stream.broker.embedded import free_port
 from journey_stream.settings import SHIPPED_JOURNEYS
