@@ -74,6 +74,8 @@ class Result(msgspec.Struct):
 
     when: str
     machine: str
+    others: float
+    """Load average before the measurement: what others did on the machine."""
     costs: Costs
     per_journey: dict[str, float]
     """Microseconds per event and journey more: without effect (`look`), with (`act`); bytes of `state`."""
@@ -102,6 +104,7 @@ def main() -> int:
 
 def measure(turns: float) -> Result:
     """Do it all."""
+    others = os.getloadavg()[0]
     say("the worker's logic, without a broker")
     events = int(4_000 * max(0.5, turns))
     cases = core.cases()
@@ -177,6 +180,7 @@ def measure(turns: float) -> Result:
     return Result(
         when=f"{datetime.now(UTC):%Y-%m-%d}",
         machine=f"{os.cpu_count()} cores ({_processor()}), Python {platform.python_version()}",
+        others=others,
         costs=msgspec.structs.replace(costs, whole=_whole(costs, worked.backlog)),
         per_journey={
             "look": cpu.costs["looks x generated"],
