@@ -120,7 +120,7 @@ def result_capacity(result: measure.Result) -> float:
 def machine(result: measure.Result) -> Iterator[str]:
     yield f"Measured {result.when} on {result.machine}, the broker on the same machine."
     yield f"Load average before: {result.others:.1f}, the work of others"
-    yield "(above 0.5 the times, those of the worker under loads most of all, are longer than the machine's own)."
+    yield "(with others at work, times are longer than the machine's own, those under loads most of all)."
 
 
 def costs(result: measure.Result) -> Iterator[str]:
