@@ -117,6 +117,7 @@ class Bench:
             filled.add(topic)
             say(f"filling {topic} with {events:,} events")
             await create_topics(self.bootstrap, [topic], self.work.partitions)
+            await asyncio.sleep(1)  # its partitions get their leaders a moment later
             part = itertools.islice(made, events)
             await fill(self.bootstrap, topic, workload.rows(part, contestant.layout, self.work.partitions))
 
