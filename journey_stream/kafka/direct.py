@@ -105,6 +105,12 @@ class Direct:
         self.rereading = max(start, first) < kept.position
         return start
 
+    def skip(self, first: int) -> None:
+        """Go on at the first offset there is: what was before it was deleted unread."""
+        if first > self.position:
+            self.position = first
+            self.rereading = False
+
     def kept(self, oldest: int) -> DirectPosition:
         """Tell how far this partition is; `oldest` is the lowest offset of it that waits."""
         if not self.rereading:

@@ -151,6 +151,11 @@ class Inputs:
         for tp, each in self.direct.items():
             each.busy = False
             each.inbox.open(positions[tp])
+            if self._directs is not None and positions[tp].offset > each.next:
+                # What is between is gone, and told of: not again at the next takeover.
+                direct = self._directs[tp.topic]
+                direct.skip(positions[tp].offset)
+                each.next, each.done = positions[tp].offset, direct.position
 
     def close(self) -> None:
         """Take no more batches."""

@@ -150,9 +150,9 @@ class IntakeLane:
 
     def start(self, position: Position | None, committed: int | None) -> None:
         """Begin at a position; without one, find it."""
-        if position is not None:
-            self.inbox.open(position)
         self._committed = committed
+        if position is not None:
+            self._open(position, committed)
         self._task = asyncio.create_task(self._run(), name=f"intake {self.tp.topic}[{self.tp.partition}]")
 
     @property
@@ -216,8 +216,14 @@ class IntakeLane:
         self.done = None
         self.at_end_since = None
         if position is not None:
-            self.inbox.open(position)
+            self._open(position, self._committed)
         return position is not None
+
+    def _open(self, position: Position, wanted: int | None) -> None:
+        """Read on from a position. Behind where we wanted: what is between is gone, and told of only once."""
+        self.inbox.open(position)
+        if wanted is not None and position.offset > wanted:
+            self.done = position.offset
 
     def _fail(self, error: Exception) -> None:
         self.failing_since = self.failing_since or time.monotonic()
@@ -269,7 +275,7 @@ class IntakeLane:
         if position is None:
             self.inbox.close()
         else:
-            self.inbox.open(position)
+            self._open(position, at)
 
     async def _hand_on(self, records: Sequence[Any]) -> None:
         rows: dict[int, list[Row]] = {}

@@ -8,13 +8,17 @@ from random import Random
 from typing import Any
 
 import pytest
+from faust.types import TP
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from journey_stream.errors import StateError
 from journey_stream.kafka import hop
+from journey_stream.kafka.direct_intake import Inputs
+from journey_stream.kafka.inbox import Inbox, Position
 from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.meta import Meta, read_meta
+from journey_stream.kafka.metrics import Metrics
 from journey_stream.values import DAY, HOUR, DeadLetter, Event
 from tests.kafka.log import DECODER, START, Log, Record, event_bytes, options
 from tests.kafka.tally import TallyEngine
@@ -204,6 +208,50 @@ def test_a_source_made_anew_shows_at_the_last_record_that_was_taken_in() -> None
     here.sources[TOPICS[0]] = [event(n, OURS[0], START, timestamp=START // 1000 + 5) for n in range(3)]
     with pytest.raises(StateError, match=r"j.visits\[0\]@2: .*made anew.*another name"):
         here.read()
+
+
+def test_what_was_deleted_unread_is_left_behind_for_good_also_where_something_was_to_wait_again() -> None:
+    here = Direct(allowed_lateness=0)
+    here.sources[TOPICS[0]] = [event(n, OURS[0], START + n * HOUR) for n in range(3)]
+    here.read()
+    here.checkpoint()
+    here.start()
+    direct = here.logic.direct[TOPICS[0]]
+    assert (0, True) == (here.at[TOPICS[0]], direct.rereading), "all of them wait"
+    direct.skip(2)
+    assert (3, True) == (direct.position, direct.rereading), "the last of them is still there"
+    direct.skip(8)
+    here.checkpoint()
+    here.start()
+    assert here.meta is not None
+    starts = here.logic.direct.restore(here.meta.direct, {TOPICS[0]: 8, TOPICS[1]: 0})
+    again = here.logic.direct[TOPICS[0]]
+    assert (8, 8, 8, False) == (starts[TOPICS[0]], again.position, again.oldest, again.rereading)
+
+
+async def test_a_lane_that_finds_records_deleted_unread_asks_for_them_once() -> None:
+    here, keyed = Direct(), TP("j.events", 0)
+    asked: list[tuple[str, int | None]] = []
+
+    class Worker:
+        def hold(self, tp: TP, why: str) -> None: ...
+
+        def release(self, tp: TP, why: str) -> None: ...
+
+        async def seek(self, tp: TP, offset: int | None) -> Position:
+            asked.append((tp.topic, offset))
+            return Position(len(asked), 8 if tp.topic == TOPICS[0] else offset or 0)
+
+    worker: Any = Worker()
+    inputs = Inputs(worker, keyed, Inbox(lambda: None, lambda: None), TOPICS, Metrics())
+    inputs.restored(here.logic.direct, here.at)
+    for _ in range(2):
+        positions = await inputs.seek(0)
+        assert positions is not None
+        inputs.open(positions)
+    assert [0, 8] == [offset for topic, offset in asked if topic == TOPICS[0]]
+    assert 8 == here.logic.direct[TOPICS[0]].position == inputs.direct[TP(TOPICS[0], 0)].done
+    assert 0 == here.logic.direct[TOPICS[1]].position
 
 
 def test_nothing_is_let_go_before_all_that_waited_waits_again() -> None:

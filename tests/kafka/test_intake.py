@@ -77,6 +77,7 @@ class FakeWorker:
         self.offset = 0
         self.failures = 0
         self.seeks: list[int | None] = []
+        self.first = 0
 
     async def send_hop(self, rows: dict[int, list[Row]]) -> None:
         if self.fail_sends:
@@ -87,7 +88,7 @@ class FakeWorker:
     async def seek(self, tp: TP, offset: int | None) -> Position:
         self.seeks.append(offset)
         self.epoch += 1
-        return Position(self.epoch, offset or 0)
+        return Position(self.epoch, max(offset or 0, self.first))
 
     async def committed(self, tp: TP) -> int:
         return self.offset
@@ -188,6 +189,29 @@ async def test_a_batch_that_never_arrives_is_fetched_again(
     await asyncio.sleep(0.03)
     assert not lane.has_received(5)
     await until(lambda: worker.seeks == [3])
+    await lane.close(1)
+
+
+async def test_what_was_deleted_unread_is_left_behind_for_good(fast: None) -> None:
+    worker = FakeWorker()
+    lane = lane_of(worker)
+    lane.inbox.put(batch(1, 0, 3))
+    await until(lambda: worker.offset == 3)
+    worker.first = 8
+    lane.inbox.put(Batch([], 1, -1))  # the brokers have nothing there
+    await until(lambda: worker.offset == 8)
+    assert [3] == worker.seeks
+    lane.inbox.put(batch(2, 8, 9))
+    await until(lambda: worker.offset == 9)
+    await lane.close(1)
+    assert [0, 1, 2, 8] == worker.sent
+
+
+async def test_what_was_deleted_before_a_start_is_left_behind_for_good(fast: None) -> None:
+    worker = FakeWorker()
+    lane = IntakeLane(worker, VISITS, Intake(DECODER, *VISITS, hop.Partitioner(4)), Metrics())
+    lane.start(Position(1, 8), 3)
+    await until(lambda: worker.offset == 8)
     await lane.close(1)
 
 
