@@ -99,10 +99,19 @@ _QUOTE_IT = (
     'their own, as in when: "!has(score) || score > 0.5" or from: "*/search"'
 )
 _EXPRESSION_KEY = re.compile(r"\b(when|where|after|from|to|value|reason_from|payload|sequence)\s*:")
+_EMPTY = (
+    "the document is empty; a journey was expected",
+    "Start with journey: my-journey, version: 1, start: and stages:",
+)
 
 
-def read(text: str, report: Report) -> Node | None:
+def read(text: str, report: Report, *, empty: tuple[str, str] = _EMPTY) -> Node | None:
     """Turn a YAML text into nodes, noting whatever is not a plain tree.
+
+    Args:
+        text: the file.
+        report: where findings go.
+        empty: what is said of a file without content, and the way out.
 
     Returns:
         The root node, or None when nothing usable could be read (then there is at least one finding).
@@ -112,7 +121,7 @@ def read(text: str, report: Report) -> Node | None:
         report.add("too-large", Spot(), msg, "Split it into several journeys")
         return None
     try:
-        return _fold(yaml.parse(text, Loader=yaml.SafeLoader), report)
+        return _fold(yaml.parse(text, Loader=yaml.SafeLoader), report, empty)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         spot = Spot(mark.line + 1, mark.column + 1) if mark else Spot()
@@ -143,7 +152,7 @@ def _hint(error: yaml.MarkedYAMLError, text: str, line: int) -> str | None:
     return None
 
 
-def _fold(events: Iterator[yaml.Event], report: Report) -> Node | None:
+def _fold(events: Iterator[yaml.Event], report: Report, empty: tuple[str, str]) -> Node | None:
     stack: list[_Open] = []
     root: Node | None = None
     documents = nodes = 0
@@ -170,8 +179,7 @@ def _fold(events: Iterator[yaml.Event], report: Report) -> Node | None:
         else:
             root = done
     if root is None or (isinstance(root, Scalar) and root.value is None):
-        hint = "Start with journey: my-journey, version: 1, start: and stages:"
-        report.add("empty", Spot(), "the document is empty; a journey was expected", hint)
+        report.add("empty", Spot(), *empty)
         return None
     return root
 

@@ -7,7 +7,7 @@ with `$name` replaced per row of its `cases`. Comparing what is expected with wh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from journey_stream.journeys.findings import Finding, Place, Report, Spot, TooManyFindings, did_you_mean
@@ -38,6 +38,10 @@ SIGNAL_KEYS = (
 EVENT_KEYS = ("at", "type", "event_id", "customer_id", "anonymous_id", "account_id", "context", "properties")
 TIMES = ("at", "until")
 
+_EMPTY = (
+    "the document is empty; tests were expected",
+    "Start with tests: and below it a list, each item with name:, given: and then:",
+)
 _VARIABLE = re.compile(r"\$([a-z_][a-z0-9_]*)")
 
 
@@ -76,8 +80,8 @@ class Case:
     """By person."""
     parameters: Mapping[str, object] = field(default_factory=dict)
     """Parameters of the definition that this case sets otherwise."""
-    quiet: frozenset[str] = frozenset()
-    """Signals that are left out unless the case names them."""
+    quiet: Mapping[str, int] = field(default_factory=dict)
+    """Signals that are left out unless the case names them, each with the line that says so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ class _Frame:
     lines: tuple[str, ...]
     report: Report
     times: Times
-    quiet: frozenset[str]
+    quiet: Mapping[str, int]
 
 
 def read_tests(file: str, text: str) -> TestFile:
@@ -120,7 +124,7 @@ def read_tests(file: str, text: str) -> TestFile:
     report, lines = Report(file), tuple(text.split("\n"))
     cases: list[Case] = []
     try:
-        root = read(text, report)
+        root = read(text, report, empty=_EMPTY)
         if root is not None:
             cases.extend(_tests(root, file, lines, report))
     except TooManyFindings:
@@ -130,7 +134,7 @@ def read_tests(file: str, text: str) -> TestFile:
 
 def _tests(root: Node, file: str, lines: tuple[str, ...], report: Report) -> Iterator[Case]:
     top = _table(root, FILE_KEYS, "a test file", report)
-    quiet = frozenset(_texts(top.get("quiet"), "quiet", report))
+    quiet = _names(top.get("quiet"), "quiet", report)
     frame = _Frame(file, lines, report, _start(top.get("start"), report), quiet)
     tests = top.get("tests")
     if not isinstance(tests, Items):
@@ -167,17 +171,35 @@ def _test(node: Node, frame: _Frame) -> Iterator[Case]:
     if not isinstance(rows, Items) or not rows.items:
         report.add("wrong-type", rows, "'cases' is a list of mappings, one per case")
         return
+    used = set(_variables(fields.values()))
     for row in rows.items:
         if not isinstance(row, Table):
             report.add("wrong-type", row, "a case is a mapping of names to values")
             continue
         values = {key: entry.value for key, entry in row.entries.items()}
         shown = ", ".join(f"{key}={_text(value)}" for key, value in values.items())
+        for key, entry in row.entries.items():
+            if used and key not in used:
+                hint = did_you_mean(key, used, "The test asks for")
+                msg = f"nothing in the test asks for ${key}"
+                report.add("unknown-name", entry.key, msg, hint, severity="warning")
         before = len(report.findings)
         filled = {key: _fill(value, values, report) for key, value in fields.items()}
         if len(report.findings) > before:
             continue
         yield from _case(f"{name.text} [{shown}]", row, filled, frame)
+
+
+def _variables(nodes: Iterable[Node]) -> Iterator[str]:
+    """Name what stands as `$name` in a test."""
+    for node in nodes:
+        match node:
+            case Items():
+                yield from _variables(node.items)
+            case Table():
+                yield from _variables(entry.value for entry in node.entries.values())
+            case Scalar():
+                yield from _VARIABLE.findall(node.text)
 
 
 def _fill(node: Node, values: Mapping[str, Node], report: Report) -> Node:
@@ -227,7 +249,7 @@ def _case(name: str, place: Place, fields: Mapping[str, Node], frame: _Frame) ->
     if len(report.findings) == before:
         changed = {key: plain(entry.value) for key, entry in parameters.entries.items()} if parameters else {}
         own = fields.get("quiet")
-        quiet = frame.quiet if own is None else frozenset(_texts(own, "quiet", report))
+        quiet = frame.quiet if own is None else _names(own, "quiet", report)
         yield Case(frame.file, place.line, name, story, until, times, sides, changed, quiet)
 
 
@@ -235,12 +257,16 @@ def _per_person(node: Node, persons: list[str], key: str, report: Report) -> Ite
     if isinstance(node, Table) and node.entries and all(name in persons for name in node.entries):
         for name, entry in node.entries.items():
             yield name, entry.value
-    elif len(persons) == 1:
-        yield persons[0], node
-    else:
+    elif len(persons) > 1:
         known = ", ".join(persons)
         msg = f"'{key}' is a mapping from customer to what is expected; the customers here are {known}"
         report.add("wrong-type", node, msg)
+    elif isinstance(node, Table) and node.entries and key != "attributes":
+        name = next(iter(node.entries))
+        msg = f"'{key}' speaks of the customer '{name}', and the story knows only {persons[0]}"
+        report.add("unknown-name", node, msg, f"Write customer_id={name} in a line of the story")
+    else:
+        yield persons[0], node
 
 
 def _story(node: Node | None, frame: _Frame) -> Iterator[Given]:
@@ -380,13 +406,14 @@ def _table(node: Node, keys: tuple[str, ...], what: str, report: Report) -> dict
     return {name: entry.value for name, entry in node.entries.items() if name in keys}
 
 
-def _texts(node: Node | None, key: str, report: Report) -> list[str]:
+def _names(node: Node | None, key: str, report: Report) -> dict[str, int]:
+    """Read a list of names, each with its line."""
     if node is None:
-        return []
+        return {}
     if isinstance(node, Items) and all(isinstance(item, Scalar) for item in node.items):
-        return [_text(item) for item in node.items]
+        return {_text(item): item.line for item in node.items}
     report.add("wrong-type", node, f"'{key}' is a list of names")
-    return []
+    return {}
 
 
 def _text(node: Node) -> str:

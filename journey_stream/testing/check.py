@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from journey_stream.events.vocabulary import Vocabulary
+from journey_stream.events.vocabulary import COMMON_FIELDS, Vocabulary
 from journey_stream.journeys.findings import Finding, Report, Severity, TooManyFindings, did_you_mean
 from journey_stream.journeys.model import Journey
 from journey_stream.testing.cases import Case, Expected, Side, TestFile, spot
 from journey_stream.testing.story import Given
 
 START_RULE = "start"
+_CONTEXT = [path.split(".")[1] for path in COMMON_FIELDS if path.count(".") == 1 and path[:8] == "context."]
 TEST_RULES: dict[str, Severity] = {
     "unknown-event": "error",
     "unknown-property": "warning",
@@ -55,8 +56,8 @@ class _Checker:
         signals = {rule.signal for rule in self.journey.signals}
         for given in case.given:
             self._event(given)
-        for name in sorted(case.quiet):
-            self._known("unknown-signal", name, signals, self._first("quiet:"), "signal")
+        for name, line in case.quiet.items():
+            self._known("unknown-signal", name, signals, line, "signal")
         for name in case.parameters:
             self._known(
                 "unknown-parameter", name, self.journey.parameters, self._first(name, case.line), "parameter"
@@ -102,6 +103,11 @@ class _Checker:
             if known and name not in known:
                 msg = f"events of type '{kind.name}' have no property '{name[:60]}': it reaches no rule"
                 hint = did_you_mean(name, known, f"The properties of {kind.name}")
+                self._add("unknown-property", given.line, name, msg, hint)
+        for name in given.context:
+            if name not in _CONTEXT:
+                msg = f"the context of events has no '{name[:60]}': it reaches no rule"
+                hint = did_you_mean(name, _CONTEXT, "It has")
                 self._add("unknown-property", given.line, name, msg, hint)
 
     def _attributes(self, expected: Expected, known: Iterable[str], where: str) -> None:

@@ -51,7 +51,7 @@ class Comparison:
             self._records(side.transitions, moves, side.then_line, "transition")
         if side.signals is not None:
             named = {each.fields["signal"] for each in side.signals}
-            quiet = self.case.quiet - named
+            quiet = self.case.quiet.keys() - named
             heard = [record for record in calls if record.signal not in quiet]
             self._records(side.signals, heard, side.signals_line, "signal")
         if side.stage is not None:
@@ -63,9 +63,9 @@ class Comparison:
         """Compare the attributes at the end."""
         for line, name, wanted in side.attributes:
             if name not in values:
-                self._add(line, f"{name}: {wanted!r}", f"the journey has no attribute '{name}'")
+                self._add(line, f"{name}: {written(wanted)}", f"the journey has no attribute '{name}'")
             elif not same(wanted, values[name]):
-                self._add(line, f"{name}: {wanted!r}", f"{name}: {values[name]!r}")
+                self._add(line, f"{name}: {written(wanted)}", f"{name}: {written(values[name])}")
 
     def _records(self, wanted: Sequence[Expected], came: Sequence[Record], line: int, what: str) -> None:
         for number, expected in enumerate(wanted):
@@ -104,7 +104,7 @@ class Comparison:
             if name in ("payload", "attributes") and isinstance(wanted, Mapping):
                 inner = actual if isinstance(actual, Mapping) else {}
                 wrong += [
-                    f"{name}.{key} is {inner.get(key)!r}"
+                    f"{name}.{key} is {written(inner.get(key))}"
                     for key, value in wanted.items()
                     if not same(value, inner.get(key))
                 ]
@@ -112,15 +112,18 @@ class Comparison:
                 if actual != wanted:
                     wrong.append(f"{name} {self.case.times.show(actual)}")
             elif not same(wanted, actual):
-                wrong.append(f"{name} is {actual!r}")
+                wrong.append(f"{name} is {written(actual)}")
         return ", ".join(wrong)
 
     def _show(self, expected: Expected) -> str:
         times = self.case.times
         parts = []
         for name, value in expected.fields.items():
-            shown = times.show(value) if name in ("at", "until") and isinstance(value, int) else value
-            parts.append(str(shown) if name in ("to", "signal") else f"{name} {shown}")
+            if name in ("at", "until") and isinstance(value, int):
+                shown = times.show(value)
+            else:
+                shown = value if isinstance(value, str) else written(value)
+            parts.append(shown if name in ("to", "signal") else f"{name} {shown}")
         return ", ".join(parts)
 
     def _add(self, line: int, expected: str, actual: str, difference: tuple[str, ...] = ()) -> None:
@@ -174,11 +177,32 @@ def same(wanted: object, actual: object) -> bool:
     return wanted == actual
 
 
+def written(value: object) -> str:
+    """Write a value as an author would.
+
+    >>> written({"orders": 2, "fond": True, "plan": None, "spent": 5.0, "seen": ["tea", "7"]})
+    "{orders: 2, fond: true, plan: null, spent: 5, seen: ['tea', '7']}"
+    """
+    match value:
+        case None:
+            return "null"
+        case bool():
+            return str(value).lower()
+        case float():
+            return f"{value:.15g}"
+        case Mapping():
+            return f"{{{', '.join(f'{name}: {written(each)}' for name, each in value.items())}}}"
+        case list() | tuple():
+            return f"[{', '.join(map(written, value))}]"
+        case _:
+            return repr(value)
+
+
 def tell(record: Record, times: Times) -> str:
     """Write a record in one line: when, from where to where, by which rule and why."""
     why = f"rule {record.rule}" + (f", reason {record.reason}" if record.reason else "")
     at = times.show(record.occurred_at)
     if isinstance(record, Transition):
         return f"{at}: {record.from_ or '(start)'} -> {record.to} ({why})"
-    payload = f" {record.payload}" if record.payload else ""
+    payload = f" {written(record.payload)}" if record.payload else ""
     return f"{at}: signal {record.signal} {record.status} in {record.stage} ({why}){payload}"

@@ -12,7 +12,7 @@ from journey_stream.engine.state import Customer
 from journey_stream.engine.told import sentence
 from journey_stream.engine.trace import Step
 from journey_stream.engine.why import Verdict, deadlines, stage_of, verdicts
-from journey_stream.journeys.model import Journey
+from journey_stream.journeys.model import Journey, SignalRule, TransitionRule
 from journey_stream.testing.cases import Case
 from journey_stream.testing.story import Given
 from journey_stream.values import Transition
@@ -52,9 +52,13 @@ def _step(
         if isinstance(record, Transition) and record.journey == journey.id and record.from_ is None:
             yield f"    enters {record.to}"
     for verdict in verdicts(journey, program, step):
-        if verdict.rule.id in case.quiet or verdict.outcome in ("not_triggered", "waiting"):
+        if _called(verdict.rule) in case.quiet or verdict.outcome in ("not_triggered", "waiting"):
             continue
         yield f"    {verdict.rule.id}: {_led_to(verdict, journey, step)}{sentence(verdict, journey, clock)}"
+
+
+def _called(rule: TransitionRule | SignalRule) -> str:
+    return rule.signal or rule.id if isinstance(rule, SignalRule) else rule.id
 
 
 def _what(step: Step, journey: Journey, given: Mapping[str, Given]) -> str:

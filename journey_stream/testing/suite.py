@@ -96,7 +96,7 @@ def run_suite(
     if suite.tests is None:
         return Result(suite, journey.id, coverage=cover(journey, ()))
     tests = read_tests(suite.tests_file, suite.tests)
-    findings = (*tests.findings, *check_tests(tests, journey, world.vocabulary))
+    findings = tuple(sorted((*tests.findings, *check_tests(tests, journey, world.vocabulary))))
     if any(finding.severity == "error" for finding in findings):
         return Result(suite, journey.id, findings=findings)
     runner = Runner([(suite.file, suite.text), *suite.others], world.vocabulary, world.decoder, world.options)

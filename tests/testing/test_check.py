@@ -2,10 +2,11 @@
 
 import pytest
 
+from journey_stream.events.decode import Decoder
 from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.journeys import load
 from journey_stream.journeys.findings import Finding
-from journey_stream.testing import read_tests
+from journey_stream.testing import Suite, World, read_tests, run_suite
 from journey_stream.testing.check import check_tests
 from testing.test_testing import DEFINITION, STORY
 
@@ -87,3 +88,35 @@ def test_a_line_of_the_story_that_cannot_be_read_is_told_where_it_begins():
     (found,) = tests.findings
 
     assert (found.rule, found.line, found.column) == ("bad-value", 5, 7)
+
+
+def test_a_quiet_signal_of_one_test_is_told_where_that_test_names_it():
+    text = "quiet: [noise]\n" + STORY + "    stage: gone\n    quiet:\n      - thanks\n      - nosie\n"
+    (found,) = findings(text)
+
+    assert (found.rule, found.line, found.column) == ("unknown-signal", 11, 9)
+
+
+def test_a_context_that_reaches_no_rule_is_a_warning():
+    story = STORY.replace("total=22.5", "context.chanel=web context.campaign.name=may") + "    stage: gone\n"
+    (found,) = findings(story)
+
+    assert (found.rule, found.severity, found.line, found.column) == ("unknown-property", "warning", 5, 44)
+    assert found.suggestion == "Did you mean 'channel'?"
+
+
+def test_a_value_of_a_case_that_the_test_does_not_ask_for_is_a_warning():
+    tests = read_tests("tea_test.yaml", STORY + "    stage: $stage\n    cases: [{stage: gone, stag: x}]\n")
+
+    (found,) = tests.findings
+    assert (found.rule, found.severity, found.line, found.column) == ("unknown-name", "warning", 8, 27)
+    assert found.suggestion == "Did you mean 'stage'?"
+    assert len(tests.cases) == 1
+
+
+def test_findings_of_a_file_come_by_line_whoever_found_them():
+    text = STORY + "    stage: gnoe\n  - name: more\n    given: 'day 0: signed_up'\n    then: 3\n"
+    world = World(BUILT_IN, Decoder(BUILT_IN))
+    found = run_suite(Suite("tea.yaml", DEFINITION, "tea_test.yaml", text), world).findings
+
+    assert [finding.line for finding in found] == [7, 10]

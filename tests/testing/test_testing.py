@@ -160,6 +160,34 @@ tests:
     assert "bob, eve" in finding.message
 
 
+@pytest.mark.parametrize(
+    "expectation", ["stage: {bob: looking}", "then: {bob: [looking]}", "signals: {bob: []}"]
+)
+def test_a_customer_who_is_not_in_the_story_is_named(expectation: str):
+    (finding,) = read_tests("tea_test.yaml", STORY + f"    {expectation}\n").findings
+
+    assert (finding.line, finding.rule) == (7, "unknown-name")
+    assert "speaks of the customer 'bob', and the story knows only anna" in finding.message
+    assert finding.suggestion == "Write customer_id=bob in a line of the story"
+
+
+def test_an_empty_file_is_told_what_a_test_file_begins_with():
+    (finding,) = read_tests("tea_test.yaml", "# nothing yet\n").findings
+
+    assert finding.rule == "empty"
+    assert "tests were expected" in finding.message
+    assert "tests:" in str(finding.suggestion)
+
+
+def test_values_are_shown_as_an_author_writes_them():
+    outcome = only(STORY + "    attributes: {orders: null, spent: true}\n    signals: []\n")
+    shown = {failure.expected: failure.actual for failure in outcome.failures}
+
+    assert shown["orders: null"] == "orders: 2"
+    assert shown["spent: true"] == "spent: 42.5"
+    assert shown["no more signals"].endswith("(rule thanks) {spent: 20}")
+
+
 def test_cases_fill_the_test_and_fail_where_they_stand():
     passed, failed = outcomes("""\
 tests:
