@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka import TopicPartition
+from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
 from journey_stream.kafka.hop import Partitioner
 from journey_stream.settings import Settings, TopicNames, Web
@@ -109,6 +110,14 @@ class Rounds:
         await eventually(complete, seconds)
         assert (0, 0, 0) == await self.verdict()
 
+    async def lose(self, topic: str, end: int) -> None:
+        """Everybody orders, and all up to there is deleted at once: nobody may expect it."""
+        sent, orders = dict(self.sent), self._orders.copy()
+        await self.order([0], topic)
+        async with admin_of(self.settings) as admin:
+            await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(end)})
+        self.sent, self._orders = sent, orders
+
     async def published(self) -> int:
         """Count the records that are out."""
         return len(await read_all(self.settings, self.names.transitions))
@@ -120,7 +129,7 @@ async def page(worker: WorkerProcess, path: str) -> tuple[int, str]:
     def get() -> tuple[int, str]:
         try:
             url = f"http://127.0.0.1:{worker.port}{path}"  # type: ignore[attr-defined]
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=20) as answer:
                 return answer.status, answer.read().decode()
         except urllib.error.HTTPError as error:
             return error.code, error.read().decode()
@@ -130,7 +139,7 @@ async def page(worker: WorkerProcess, path: str) -> tuple[int, str]:
     return await asyncio.to_thread(get)
 
 
-async def becomes_unwell(worker: WorkerProcess, words: str, seconds: float = 90.0) -> None:
+async def becomes_unwell(worker: WorkerProcess, words: str, seconds: float = 120.0) -> None:
     """Wait until /health is 503 and says these words."""
 
     async def said() -> bool:
@@ -140,7 +149,7 @@ async def becomes_unwell(worker: WorkerProcess, words: str, seconds: float = 90.
     await eventually(said, seconds)
 
 
-async def becomes_well(worker: WorkerProcess, seconds: float = 90.0) -> None:
+async def becomes_well(worker: WorkerProcess, seconds: float = 120.0) -> None:
     """Wait until /health is 200 and all partitions are at work."""
 
     async def well() -> bool:
@@ -153,6 +162,14 @@ async def metric(worker: WorkerProcess, start: str) -> float:
     """Sum up the samples that begin with this text; -1 without any."""
     lines = [line for line in (await page(worker, "/metrics"))[1].splitlines() if line.startswith(start)]
     return sum(float(line.split()[-1]) for line in lines) if lines else -1.0
+
+
+async def has_committed(on: Rounds, topic: str, offset: int, partition: int = 0) -> bool:
+    """Tell whether intake has committed up to this offset of a source partition."""
+    async with admin_of(on.settings) as admin:
+        found = await admin.list_consumer_group_offsets(on.settings.application_id)
+    committed = found.get(TopicPartition(topic, partition))
+    return committed is not None and committed.offset == offset
 
 
 @contextlib.asynccontextmanager

@@ -23,7 +23,7 @@ from tests.faults.proxy import (
     Way,
     kafka_behind,
 )
-from tests.faults.rounds import becomes_unwell, becomes_well, metric, rounds
+from tests.faults.rounds import becomes_unwell, becomes_well, has_committed, metric, rounds
 from tests.kafka.cluster import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.broker]
@@ -174,7 +174,7 @@ async def test_a_transaction_that_timed_out_in_the_middle_of_a_checkpoint_never_
         await on.order()
         await caught(held)
         worker.process.send_signal(signal.SIGSTOP)
-        await asyncio.sleep(6)
+        await asyncio.sleep(8)  # the brokers look for such transactions now and then
         assert before == await on.published()
         held.release()
         worker.process.send_signal(signal.SIGCONT)
@@ -203,6 +203,33 @@ async def test_a_rebalance_in_the_middle_of_a_checkpoint_repeats_nothing(
         await on.order()
         await on.all_there()
         assert "not committed within 5 s; that part is read again" in first.text()
+
+
+async def test_what_retention_deleted_while_a_worker_was_cut_off_is_told_once(
+    network: tuple[Settings, Proxy, Proxy], tmp_path: Path
+) -> None:
+    settings, one, _ = network
+    async with rounds(settings, tmp_path) as on:
+        purchases = on.names.sources[1]
+        worker = on.start_worker(through=one.address)
+        await on.order([0])
+        await on.all_there()
+        await eventually(lambda: has_committed(on, purchases, 40))
+        # Cut, not only stopped: a fetch that waits at the broker would bring the worker what is deleted only then.
+        one.cut()
+        await on.lose(purchases, 80)
+        one.heal()
+        deleted = f'journey_stream_deleted_unread_records_total{{topic="{purchases}"}}'
+
+        async def told() -> bool:
+            return await metric(worker, deleted) > 0
+
+        await eventually(told)
+        assert f"{purchases}[0]: offsets 40 to 79 were deleted before they were read" in worker.text()
+        await eventually(lambda: has_committed(on, purchases, 80))
+        await on.order([0])
+        await on.all_there()
+        assert 40 == await metric(worker, deleted)
 
 
 async def test_slow_produce_is_waited_for_and_a_lane_that_waits_too_long_says_so(
