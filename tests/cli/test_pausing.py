@@ -52,7 +52,7 @@ def free_port() -> int:
 async def page(port: int, name: str) -> str:
     def get() -> str:
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=5) as answer:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/{name}", timeout=20) as answer:
                 return str(answer.read().decode())
         except OSError:
             return "{}"
@@ -73,10 +73,10 @@ async def test_a_paused_partition_rests_through_death_and_rebalance_and_goes_on_
     settings = deployment(idle_after=SECOND // 2, web=Web(port=port))
     names = await topics(settings)
     ann, ben = person_of(settings, 0), person_of(settings, 1)
-    due = now() + 15 * SECOND
-    await send(
-        settings, [(names.sources[1], 0, None, event(f"o-{who}", who, due - HOUR), []) for who in (ann, ben)]
-    )
+
+    async def at_work() -> bool:
+        ready = json.loads(await page(port, "ready") or "{}")
+        return bool(ready.get("ready")) and ["working"] * 4 == list(ready["partitions"].values())
 
     async def rests() -> bool:
         ready = json.loads(await page(port, "ready"))
@@ -89,6 +89,11 @@ async def test_a_paused_partition_rests_through_death_and_rebalance_and_goes_on_
     first = WorkerProcess(settings, tmp_path)
     workers = [first]
     with ended(workers):
+        await eventually(at_work)
+        # Time enough to pause before it: what it takes to start is behind us.
+        due = now() + 15 * SECOND
+        orders = [event(f"o-{who}", who, due - HOUR) for who in (ann, ben)]
+        await send(settings, [(names.sources[1], 0, None, order, []) for order in orders])
 
         async def both() -> bool:
             return {f"{ann} order 1", f"{ben} order 1"} == set(await moves(settings))
@@ -158,13 +163,6 @@ async def test_a_paused_source_is_not_read_and_time_waits_for_what_stands_there(
             return bool(await moves(settings))
 
         await eventually(begun)
-        due = now() + 6 * SECOND
-        await send(settings, [(names.sources[1], 0, None, event("o1", "c1", due - HOUR), [])])
-
-        async def ordered() -> bool:
-            return "c1 order 1" in await moves(settings)
-
-        await eventually(ordered)
         said = await asyncio.to_thread(call, "pause", "--source", "visits", "--json", *flags(settings))
         assert [names.sources[0]] == list(json.loads(said.out))
 
@@ -172,6 +170,13 @@ async def test_a_paused_source_is_not_read_and_time_waits_for_what_stands_there(
             return f"{names.sources[0]} is paused" in worker.text()
 
         await eventually(obeys)
+        due = now() + 6 * SECOND
+        await send(settings, [(names.sources[1], 0, None, event("o1", "c1", due - HOUR), [])])
+
+        async def ordered() -> bool:
+            return "c1 order 1" in await moves(settings)
+
+        await eventually(ordered)
         await send(settings, [(names.sources[0], 2, None, event("o2", "c2", due), [])])
         while now() < due + 3 * SECOND:
             await asyncio.sleep(0.5)

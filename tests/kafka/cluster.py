@@ -80,8 +80,8 @@ async def read_values(settings: Settings, topic: str) -> list[dict[str, Any]]:
     return [json.loads(record.value) for record in await read_all(settings, topic)]
 
 
-async def eventually(check: Callable[[], Any], seconds: float = 60.0) -> Any:
-    """Wait until a coroutine function gives something true."""
+async def eventually(check: Callable[[], Any], seconds: float = 120.0) -> Any:
+    """Wait until a coroutine function gives something true: long enough for a machine that others use too."""
     import asyncio
 
     end = time.monotonic() + seconds
@@ -116,7 +116,7 @@ class WorkerProcess:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def terminate(self, seconds: float = 30.0) -> int:
+    def terminate(self, seconds: float = 60.0) -> int:
         self.process.send_signal(signal.SIGTERM)
         return self.wait(seconds)
 

@@ -89,7 +89,7 @@ async def test_an_ear_hears_what_was_told_before_and_what_is_told_later(
             async def obeyed(count: int = expected) -> bool:
                 return count == len(resting[-1])
 
-            await eventually(obeyed, 10)
+            await eventually(obeyed)
         assert [("t", 2)] == resting[-1]
         async with reader(client(settings)) as read:
             assert {"t/2": Pause(SINCE)} == await read_pauses(read, settings)

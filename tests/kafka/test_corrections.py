@@ -106,7 +106,7 @@ async def test_disorder_on_a_real_kafka_ends_in_what_replay_says(deployment: Mak
             )
 
         try:
-            await eventually(holds, 90)
+            await eventually(holds)
         except AssertionError:
             lost, more = wanted - found(), found() - wanted
             assert ([], []) == (list(lost)[:2], list(more)[:2]), f"of {wanted.total()}"
@@ -125,4 +125,4 @@ async def _stages_are_the_last_net_transitions(settings: Settings, names: TopicN
         }
         return {(r["customer_id"], r["journey"]): r["to"] for r in moves} == stages
 
-    await eventually(agree, 30)
+    await eventually(agree)

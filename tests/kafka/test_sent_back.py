@@ -79,7 +79,7 @@ async def test_a_timer_waits_for_what_stands_in_a_transaction_that_is_still_open
         async def c2_is_silent() -> bool:
             return any("c2/silence" in m["transition_id"] for m in await _moves(settings, 1))
 
-        await eventually(c2_is_silent, 30)
+        await eventually(c2_is_silent)
         told = [m["transition_id"] for m in await _moves(settings, 1) if m["customer_id"] == "c1"]
         assert ["c1/order/o1", f"c1/silence/{due + SECOND}"] == told
         assert 0 == worker.terminate()

@@ -258,7 +258,7 @@ async def test_a_partition_obeys_its_changelog(deployment: Make, tmp_path: Path)
             async def told(refused: WorkerProcess = refused, expected: str = expected) -> bool:
                 return expected in refused.text()
 
-            await eventually(told, 30)
+            await eventually(told)
             refused.terminate()
 
 
