@@ -7,6 +7,7 @@ page has no script and loads nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import date
 from html import escape
 
 from journey_stream.backtest.calibrate import Curve
@@ -77,21 +78,25 @@ def _comparison(found: Comparison) -> Iterator[str]:
     )  # fmt: skip
     flows = {(a, b): number for a, b, number in found.flows}
     yield "<h3>Who moves</h3>"
-    yield sankey(flows, found.stages, found.stages, (old, new), f"{found.journey}: flows between stages")
-    stages = list(found.kinds)
+    peopled = [each for each in found.stages if found.old[each[0]] or found.new[each[0]]]
+    if peopled:
+        yield sankey(flows, peopled, peopled, (old, new), f"{found.journey}: flows between stages")
+    rows = [stage for stage, _ in peopled if found.old[stage]]
+    columns = [stage for stage, _ in peopled if found.new[stage]]
     yield from _table(
-        f"Customers by stage under {old} (rows) and {new} (columns)",
-        ("", *stages),
-        [(a, *(f"{flows[a, b]:,}" if (a, b) in flows else "" for b in stages)) for a in stages],
-        numbers=len(stages),
+        f"Customers by stage under {old} (rows) and {new} (columns); stages without any are left out",
+        ("", *columns),
+        [(a, *(f"{flows[a, b]:,}" if (a, b) in flows else "" for b in columns)) for a in rows],
+        numbers=len(columns),
     )
     if found.movers:
         yield "<h3>Customers to look at first</h3>"
         yield from _table(
-            f"{len(found.movers):,} of {found.moved:,}: by revenue if it is known, then the latest to move",
+            f"{len(found.movers):,} of {found.moved:,}: by revenue if it is known, then the latest to move; "
+            "times are UTC",
             ("customer", old, "since", new, "since", "by rule", "revenue"),
             [
-                (m.person, m.old, m.old_since or "", m.new, m.new_since or "", m.rule,
+                (m.person, m.old, _moment(m.old_since), m.new, _moment(m.new_since), m.rule,
                  "" if m.revenue is None else f"{m.revenue:,.2f}")
                 for m in found.movers
             ],
@@ -128,30 +133,39 @@ def _table(
     yield "</tbody></table></div>"
 
 
+def _moment(time: str | None) -> str:
+    """A time to the minute, as people write it."""
+    return "" if time is None else time[:16].replace("T", " ")
+
+
 def _days(found: Comparison, old: str, new: str) -> str:
-    """Records a day under both definitions, as two lines."""
+    """Records a day under both definitions, the old one as an area, the new one as a line."""
+    known = {date.fromisoformat(day.day).toordinal(): day for day in found.days}
+    every = [known.get(number) for number in range(min(known), max(known) + 1)] if known else []
     series = [
-        [day.old_transitions + day.old_signals for day in found.days],
-        [day.new_transitions + day.new_signals for day in found.days],
+        [0 if day is None else day.old_transitions + day.old_signals for day in every],
+        [0 if day is None else day.new_transitions + day.new_signals for day in every],
     ]
     most = max((max(each) for each in series if each), default=0) or 1
     wide, tall, left, top = 760.0, 150.0, 60.0, 40.0
-    step = wide / max(1, len(found.days) - 1)
+    step = wide / max(1, len(every) - 1)
     pieces = [
-        text(left, 20, f"Records a day: {old} (dashed), {new}", style="strong"),
+        text(left, 20, f"Records a day: {old} (grey area), {new} (line)", style="strong"),
         text(left - 8, top, f"{most:,}", anchor="end", style="small"),
         text(left - 8, top + tall, "0", anchor="end", style="small"),
         f'<path class="faint" d="M{num(left)} {num(top)}H{num(left + wide)}M{num(left)} {num(top + tall)}'
         f'H{num(left + wide)}" fill="none"/>',
     ]
-    for values, style in zip(
-        series, ('stroke="#8b949e" stroke-dasharray="4 3"', 'stroke="#3b74d1"'), strict=True
-    ):
-        points = " ".join(
+    before, after = (
+        " ".join(
             f"{num(left + place * step)},{num(top + tall * (1 - value / most))}"
             for place, value in enumerate(values)
         )
-        pieces.append(f'<polyline points="{points}" fill="none" stroke-width="1.5" {style}/>')
+        for values in series
+    )
+    corners = f"{num(left)},{num(top + tall)} {before} {num(left + wide)},{num(top + tall)}"
+    pieces.append(f'<polygon points="{corners}" fill="#8b949e" fill-opacity="0.5"/>')
+    pieces.append(f'<polyline points="{after}" fill="none" stroke-width="1.2" stroke="#3b74d1"/>')
     if found.days:
         pieces.append(text(left, top + tall + 18, found.days[0].day, style="small"))
         pieces.append(text(left + wide, top + tall + 18, found.days[-1].day, anchor="end", style="small"))

@@ -40,6 +40,25 @@ _STYLE = """
 """
 
 
+SMALL = 10.5
+"""Size of small text."""
+_WIDTHS = {
+    letter: wide
+    for letters, wide in (
+        ("ijl'", 0.29),
+        (" ,.|:;/", 0.34),
+        ("ft-()[]r", 0.42),
+        ("ckszvxy?_", 0.59),
+        ("abdeghnopqu0123456789+<>=$…", 0.65),
+        ("ABCDEFKLPRSTVXYZ&", 0.7),
+        ("GHNOQU·▸↩", 0.8),
+        ("wMmW%@", 1.0),
+    )
+    for letter in letters
+}
+"""Of letters, for a size of 1: those of DejaVu Sans, which is wider than what most systems show."""
+
+
 def document(width: float, height: float, title: str, pieces: Iterable[str]) -> str:
     """Put pieces into a picture of its own; `title` is what screen readers say."""
     return "\n".join(
@@ -61,9 +80,26 @@ def text(x: float, y: float, said: str, *, anchor: str = "start", style: str = "
     return f'<text x="{num(x)}" y="{num(y + 4)}" text-anchor="{anchor}"{named}>{escape(said)}</text>'
 
 
-def shortened(said: str, letters: int) -> str:
-    """Cut text that does not fit."""
-    return said if len(said) <= letters else said[: letters - 1] + "…"
+def width(said: str, size: float = 12) -> float:
+    """Tell how wide a text gets at most, in the widest of the usual fonts.
+
+    >>> width("illicit") < width("summary")
+    True
+    """
+    return sum(_WIDTHS.get(letter, _WIDTHS["n"]) for letter in said) * size
+
+
+def fitted(said: str, room: float, size: float = 12) -> str:
+    """Cut text that does not fit into so much room.
+
+    >>> fitted("anything at all", 50)
+    'anythi…'
+    """
+    if width(said, size) <= room:
+        return said
+    while said and width(said + "…", size) > room:
+        said = said[:-1]
+    return said + "…"
 
 
 def num(value: float) -> str:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 
-from journey_stream.diagrams.paint import KIND_COLOURS, document, num, text
+from journey_stream.diagrams.paint import KIND_COLOURS, document, num, text, width
 from journey_stream.values import Kind
 
-WIDTH, BAR, SIDE, TOP, GAP, TALL = 860, 14, 210, 56, 14, 360
+BAR, MIDDLE, TOP, GAP, TALL = 14, 440, 56, 14, 360
+LEAST_SIDE, BESIDE = 120, 8
 LEAST = 1.5
 """Pixels of the thinnest band: one customer of a million is seen."""
 
@@ -45,14 +46,23 @@ def sankey(
             counts[pair[side]] = counts.get(pair[side], 0) + number
         return counts
 
-    pieces = [
-        text(SIDE, 26, heads[0], anchor="end", style="strong"),
-        text(WIDTH - SIDE, 26, heads[1], style="strong"),
-        *_bands(flows, thick, left, right, at_left, at_right),
-        *_bars(left, at_left, counted(0), SIDE - BAR, "end"),
-        *_bars(right, at_right, counted(1), WIDTH - SIDE, "start"),
+    names = [
+        [_label(stage, counted(side)) for stage, _ in stages] for side, stages in enumerate((left, right))
     ]
-    return document(WIDTH, bottom + 24, title, pieces)
+    start, beyond = (max([LEAST_SIDE, *map(width, each)]) + BAR + 2 * BESIDE for each in names)
+    end = start + MIDDLE
+    pieces = [
+        text(start, 26, heads[0], anchor="end", style="strong"),
+        text(end, 26, heads[1], style="strong"),
+        *_bands(flows, thick, left, right, at_left, at_right, (start, end)),
+        *_bars(left, at_left, names[0], start - BAR, "end"),
+        *_bars(right, at_right, names[1], end, "start"),
+    ]
+    return document(end + beyond, bottom + 24, title, pieces)
+
+
+def _label(stage: str, counts: Mapping[str, int]) -> str:
+    return f"{stage}  {counts.get(stage, 0):,}"
 
 
 def _heights(
@@ -74,10 +84,12 @@ def _bands(
     right: Side,
     at_left: Mapping[str, tuple[float, float]],
     at_right: Mapping[str, tuple[float, float]],
+    ends: tuple[float, float],
 ) -> Iterator[str]:
     next_left = {stage: top for stage, (top, _) in at_left.items()}
     next_right = {stage: top for stage, (top, _) in at_right.items()}
-    start, end, middle = SIDE, WIDTH - SIDE, WIDTH / 2
+    start, end = ends
+    middle = (start + end) / 2
     for source, _ in left:
         for target, kind in right:
             tall = thick.get((source, target))
@@ -98,13 +110,13 @@ def _bands(
 
 
 def _bars(
-    side: Side, heights: Mapping[str, tuple[float, float]], counts: Mapping[str, int], x: float, anchor: str
+    side: Side, heights: Mapping[str, tuple[float, float]], names: Sequence[str], x: float, anchor: str
 ) -> Iterator[str]:
-    for stage, kind in side:
+    for (stage, kind), name in zip(side, names, strict=True):
         top, tall = heights[stage]
         colour = KIND_COLOURS[kind] if kind else "#8b949e"
         yield (
             f'<rect x="{num(x)}" y="{num(top)}" width="{BAR}" height="{num(tall)}" rx="2" fill="{colour}"/>'
         )
-        beside = x - 8 if anchor == "end" else x + BAR + 8
-        yield text(beside, top + tall / 2, f"{stage}  {counts.get(stage, 0):,}", anchor=anchor)
+        beside = x - BESIDE if anchor == "end" else x + BAR + BESIDE
+        yield text(beside, top + tall / 2, name, anchor=anchor)

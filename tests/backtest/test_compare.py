@@ -152,6 +152,22 @@ def test_the_page_escapes_what_comes_from_outside_and_loads_nothing():
     assert page.count("<table>") == page.count("</table>") == 4
 
 
+def test_the_page_shows_only_stages_that_have_customers_and_days_at_their_distance():
+    events = [
+        event(1, "anna", "order_completed", 0, order_id="1", total=5.0),
+        event(2, "bob", "order_completed", 10 * DAY, order_id="2", total=5.0),
+    ]
+    comparison = run(journey(), journey(2), events=events)
+    page = html(report(comparison))
+    empty = [stage for stage in comparison.kinds if not comparison.old[stage]]
+    matrix = page[page.index("Customers by stage under") : page.index("What is published")]
+    assert empty
+    assert not any(stage in matrix for stage in empty)
+    (line,) = re.findall(r'<polyline points="([^"]+)"', page)
+    assert len(comparison.days) < len(line.split())
+    assert ["60", "820"] == [line.split()[place].split(",")[0] for place in (0, -1)]
+
+
 def test_text_and_json_tell_the_same_figures():
     found = report(run(journey(), journey(2, least=10.0)))
     told = json.loads(to_json(found))

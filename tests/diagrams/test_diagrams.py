@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from journey_stream import diagrams
-from journey_stream.diagrams.paint import KIND_COLOURS
+from journey_stream.diagrams import paint
+from journey_stream.diagrams.paint import KIND_COLOURS, width
 from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.journeys import Journey, load, shipped, shipped_names
 from journey_stream.journeys.model import Back
@@ -121,6 +122,30 @@ def test_the_picture_is_well_formed_has_every_stage_and_draws_no_line_outside(jo
     assert all(bottom < top for (_, bottom), (top, _) in pairwise(tops))
 
 
+@pytest.mark.parametrize("journey", [read(), *SHIPPED], ids=lambda j: j.id)
+def test_a_box_shows_id_kind_and_owner_whole_and_inside(journey: Journey):
+    root = ET.fromstring(diagrams.svg(journey))
+    (box,) = {(e.attrib["x"], e.attrib["width"]) for e in root.iter(f"{SVG}rect") if e.get("class") == "box"}
+    right = sum(map(float, box))
+    words = {e.text: float(e.attrib["x"]) for e in root.iter(f"{SVG}text") if e.get("class") == "small"}
+    for stage in journey.stages.values():
+        said = " · ".join(dict.fromkeys((stage.id, stage.kind, stage.owner or stage.id)))
+        assert said in words
+        assert words[said] + width(said, paint.SMALL) < right
+
+
+def test_a_label_that_is_too_long_is_cut_and_not_drawn_over():
+    long = "a-rule-with-a-name-of-many-words"
+    rules = "\n".join(
+        f"  - {{id: {long}-{number}, from: looking, to: gone, event: order_cancelled}}" for number in range(9)
+    )
+    drawn = diagrams.svg(read(SMALL.replace("signals:", f"{rules}\nsignals:")))
+    labels = [e.text or "" for e in ET.fromstring(drawn).iter(f"{SVG}text")]
+    (cut,) = [label for label in labels if label.startswith(long)]
+    assert cut.endswith("…")
+    assert width(cut, paint.SMALL) <= 330
+
+
 def test_every_kind_has_a_colour():
     assert set(Kind.__args__) == set(KIND_COLOURS)
 
@@ -139,6 +164,16 @@ def test_the_sankey_is_as_thick_as_many_move():
     told = {path[0].text for path in root.iter(f"{SVG}path")}
     assert {"a to a: 90", "a to b: 10", "b to b: 100"} == told
     assert any("a  100" in (e.text or "") for e in root.iter(f"{SVG}text"))
+
+
+def test_the_names_beside_a_sankey_are_inside_it_however_long():
+    long = "an-uncommonly-long-stage/with-a-leaf-of-many-words"
+    drawn = diagrams.sankey({(long, "b"): 3}, [(long, None)], [("b", None), (long, None)], ("x", "y"), "t")
+    root = ET.fromstring(drawn)
+    whole = float(root.attrib["width"])
+    for each in root.iter(f"{SVG}text"):
+        beside, said = float(each.attrib["x"]), width(each.text or "")
+        assert 0 <= beside - said if each.attrib["text-anchor"] == "end" else beside + said <= whole
 
 
 def test_a_flow_of_one_in_a_million_is_still_seen():
