@@ -187,13 +187,31 @@ class _Pairs:
     # Rules that fire at once.
 
     def overlap(self, first: TransitionRule, second: TransitionRule) -> bool:
-        """Whether two guards over the same values can both hold, though neither follows from the other."""
-        if not isinstance(first.trigger, OnEvent) or not isinstance(second.trigger, OnEvent):
-            return False
+        """Whether two rules can hold at once, and it does not seem to be meant.
+
+        Of events: two guards over the same values can both hold, though neither follows from the other. Of
+        waiting: both wait for the same, equally long, and the second is not what is left when the first's
+        guard does not hold.
+        """
         if not self._differ(first, second):
+            return False
+        if isinstance(first.trigger, Absence) and isinstance(second.trigger, Absence):
+            return self._due_together(first, second)
+        if not isinstance(first.trigger, OnEvent) or not isinstance(second.trigger, OnEvent):
             return False
         kinds = set(self.world.kinds(first.trigger.types)) & set(self.world.kinds(second.trigger.types))
         return any(self._both_hold(first, second, kind) for kind in sorted(kinds))
+
+    def _due_together(self, first: TransitionRule, second: TransitionRule) -> bool:
+        one, other = first.trigger, second.trigger
+        assert isinstance(one, Absence)
+        assert isinstance(other, Absence)
+        if not isinstance(one.after, int) or one != other or first.min_dwell != second.min_dwell:
+            return False
+        question, formulas = self._conditions(first, None)
+        others, more = self._conditions(second, None)
+        question.terms |= others.terms
+        return self._implies(second, first, None) and question.can(*formulas, *more)
 
     def _differ(self, first: TransitionRule, second: TransitionRule) -> bool:
         """Whether they lead to two stages from one."""
