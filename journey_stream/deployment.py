@@ -172,7 +172,7 @@ def _text(path: Path) -> str:
         msg = f"cannot read journey definition {path}: {error.strerror}. Check the path"
         raise UsageError(msg) from None
     except UnicodeDecodeError as error:
-        msg = f"journey definition {path}: expected UTF-8 text, byte {error.start} is not"
+        msg = f"journey definition {path}: expected UTF-8 text, byte {error.start} is not. Save it as UTF-8"
         raise UsageError(msg) from None
 
 

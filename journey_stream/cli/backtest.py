@@ -137,6 +137,8 @@ def _tell(
     report: Report, replayed: Replayed, sources: Sequence[Lines], page: str | None, as_json: bool
 ) -> None:
     tell_unusable(replayed.rejections, sources)
+    if report.events == report.unusable:
+        note("no event that can be used: there is nothing to compare")
     if page is not None:
         write_text(Path(page), html(report))
         note(f"wrote {page}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import time
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,16 +12,20 @@ import click
 import msgspec
 
 from journey_stream.cli import example
-from journey_stream.cli.common import run_async, settings_options
-from journey_stream.cli.events import open_events
+from journey_stream.cli.common import note, run_async, settings_options
+from journey_stream.cli.events import open_events, tell_unusable
 from journey_stream.deployment import decoder_of, definitions_of, engine_options, vocabulary_of
 from journey_stream.engine.program import Program, compile_program, side_by_side
 from journey_stream.events.decode import Decoder
 from journey_stream.events.derive import derived_events
 from journey_stream.explain import Conditions, Explanation, explain, last_state, tell
 from journey_stream.journeys import Journey
+from journey_stream.replay import Refused
 from journey_stream.settings import Settings
-from journey_stream.values import Event
+from journey_stream.values import Event, Rejection
+
+NAMES = 20_000
+"""Customers of the files to look among for one whose name was mistyped."""
 
 
 @click.command(
@@ -34,7 +39,14 @@ from journey_stream.values import Event
 @click.argument("customer")
 @click.argument("events", nargs=-1, metavar="[EVENTS]...")
 @click.option("--anonymous", is_flag=True, help="CUSTOMER is an anonymous id.")
-@click.option("--moments", default=40, show_default=True, metavar="N", help="Show so many of the timeline.")
+@click.option(
+    "--moments",
+    type=click.IntRange(min=0),
+    default=40,
+    show_default=True,
+    metavar="N",
+    help="Show so many of the timeline.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the explanation as JSON.")
 def command(
     settings: Settings,
@@ -78,24 +90,44 @@ def _from_files(
     names: Iterable[str],
 ) -> Explanation:
     own: list[Event] = []
+    others: set[str] = set()
+    refused: list[Refused] = []
     last = 0
     decoder = decoder_of(settings, vocabulary_of(settings))
     with ExitStack() as stack:
-        for event in _events(decoder, open_events(names, stack)):
+        sources = open_events(names, stack)
+        for event in _events(decoder, sources, refused):
             last = max(last, event.at)
             if event.person == person:
                 own.append(event)
+            elif not own and len(others) < NAMES:
+                others.add(event.person)
+        tell_unusable(refused, sources)
+    if not own and (close := _close(person, others)):
+        note(f"nobody is called {person} in these files. Did you mean {close}?")
     until = last if settings.until is None else settings.until
     state, records = last_state(program, person, own, until)
     return explain(journeys, program, conditions, person, state, records, until, events=len(own))
 
 
-def _events(decoder: Decoder, sources: Iterable[Iterable[bytes]]) -> Iterator[Event]:
+def _close(person: str, others: set[str]) -> str | None:
+    """Name somebody who may be meant."""
+    if f"anon:{person}" in others:
+        return f"{person} --anonymous"
+    if person.removeprefix("anon:") in others:
+        return f"{person.removeprefix('anon:')} without --anonymous"
+    close = difflib.get_close_matches(person, sorted(others), 1, 0.75)
+    return close[0] if close else None
+
+
+def _events(decoder: Decoder, sources: Iterable[Iterable[bytes]], refused: list[Refused]) -> Iterator[Event]:
     received = time.time_ns() // 1_000
-    for source in sources:
-        for line in source:
+    for number, source in enumerate(sources):
+        for place, line in enumerate(source, 1):
             event = decoder.decode(line, received)
-            if isinstance(event, Event):
+            if isinstance(event, Rejection):
+                refused.append(Refused(number, place, event.reason, event.detail))
+            elif isinstance(event, Event):
                 yield event
                 for derived in derived_events(event):
                     made = decoder.decode(derived.value, received)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 
 import click
 
@@ -10,6 +11,7 @@ from journey_stream.cli import example
 from journey_stream.cli.common import note, settings_options
 from journey_stream.cli.formats import FORMATS
 from journey_stream.deployment import journey_texts, vocabulary_of
+from journey_stream.errors import UsageError
 from journey_stream.journeys import lint
 from journey_stream.settings import Settings
 
@@ -43,6 +45,10 @@ def command(settings: Settings, journeys: tuple[str, ...], strict: bool, form: s
     A comment `# lint: allow RULE WHY`, beside the line or above it, accepts a warning or a hint. Exit code 1
     if there is an error, or with --strict a warning.
     """
+    for name in journeys:
+        if Path(name).stem.endswith("_test") and Path(name).is_file():
+            msg = f"{name} holds tests, and lint reads definitions: run `journey-stream test {name}`"
+            raise UsageError(msg)
     texts = journey_texts(journeys or settings.journeys)
     found = lint(texts, vocabulary_of(settings)).findings
     form = "json" if as_json else form

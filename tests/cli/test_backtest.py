@@ -35,6 +35,13 @@ def test_it_shows_who_moves_and_writes_a_page(
     assert page.read_text("utf-8").startswith("<!doctype html>")
 
 
+def test_a_history_without_events_is_told(files: dict[str, Path], call: Callable[..., Said]):
+    files["events.jsonl"].write_bytes(b"{broken\n")
+    said = call("backtest", files["old.yaml"], files["new.yaml"], files["events.jsonl"])
+    assert 0 == said.code
+    assert "no event that can be used: there is nothing to compare" in said.err
+
+
 def test_the_same_report_from_files_and_from_topics(
     files: dict[str, Path], call: Callable[..., Said], deployment: Callable[..., Settings]
 ):

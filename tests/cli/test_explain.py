@@ -31,6 +31,26 @@ def test_nobody_of_that_name_is_exit_code_1(call: Callable[..., Said]):
     assert "nobody of that name is known" in said.out
 
 
+@pytest.mark.parametrize(
+    ("name", "flags", "meant"),
+    [("cast-helpt", (), "cast-helped"), ("cast-helped", ("--anonymous",), "cast-helped without --anonymous")],
+)
+def test_a_name_that_was_mistyped_is_guessed(
+    name: str, flags: tuple[str, ...], meant: str, call: Callable[..., Said]
+):
+    said = call("explain", name, *flags, "-j", "buyer-value", EVENTS)
+    assert 1 == said.code
+    assert f"Did you mean {meant}?" in said.err
+
+
+def test_lines_that_cannot_be_used_are_told(call: Callable[..., Said], tmp_path: Path):
+    broken = tmp_path / "events.jsonl"
+    broken.write_bytes(b"{broken\n")
+    said = call("explain", "cast-helped", "-j", "buyer-value", broken)
+    assert 1 == said.code
+    assert f"1 unusable (not_json), the first: {broken}:1:" in said.err
+
+
 def test_a_running_deployment_tells_what_its_events_would(
     deployment: Callable[..., Settings], call: Callable[..., Said], tmp_path: Path
 ):

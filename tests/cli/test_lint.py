@@ -67,6 +67,13 @@ def test_wrong_usage_is_two(arguments: tuple[str, ...], call: Callable[..., Said
     assert (2, "") == said[:2]
 
 
+def test_a_test_file_is_for_test(file: Callable[..., str], call: Callable[..., Said]):
+    said = call("lint", file("tests: []\n", "trial_test.yaml"))
+
+    assert (2, "") == said[:2]
+    assert "run `journey-stream test trial_test.yaml`" in said.err
+
+
 def test_a_finding_says_where_what_and_the_way_out(file: Callable[..., str], call: Callable[..., Said]):
     said = call("lint", file(WARNED))
 
