@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
+import jsonschema
 import pytest
 import yaml
 
 from journey_stream.events.decode import Decoder, Money
 from journey_stream.events.vocabulary import BUILT_IN
-from journey_stream.journeys import lint, load, shipped
+from journey_stream.journeys import lint, load, shipped, shipped_tests
 from journey_stream.journeys.findings import RULES
 from journey_stream.journeys.grammar import SHAPES
+from journey_stream.schemas import build
 from journey_stream.testing import Suite, World, run_suite
 from journey_stream.values import Event
 from journeys.definitions import HEAD
@@ -103,6 +106,19 @@ def test_the_pipelines_on_the_page_are_yaml_and_run_the_linter() -> None:
     github, gitlab = blocks
     assert "journey-stream lint --strict --format github" in github["jobs"]["journeys"]["steps"][-1]["run"]
     assert "journey-stream lint --strict --format gitlab" in gitlab["journeys"]["script"]
+
+
+def test_the_schemas_that_editors_are_told_of_are_there_and_fit_what_they_are_for() -> None:
+    page = LINT.read_text("utf-8")
+    written = build()
+    named = set(re.findall(r"schemas/([\w./]+\.json)", page))
+    assert named == {"definitions/journey.schema.json", "definitions/journey_test.schema.json"}
+    assert named <= written.keys()
+    (settings,) = (json.loads(block) for block in re.findall(r"```json\n(.*?)```", page, re.DOTALL))
+    for path, patterns in settings["yaml.schemas"].items():
+        schema = json.loads(written[path.removeprefix("./schemas/")])
+        text = shipped_tests("brand") if "journeys/*_test.yaml" in patterns else shipped("brand")
+        jsonschema.validate(yaml.safe_load(text), schema)
 
 
 def test_the_event_of_the_page_of_events_can_be_used() -> None:
