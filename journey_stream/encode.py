@@ -104,6 +104,11 @@ class Encoder:
             DeadLetter: self._dead_letter,
         }
 
+    @property
+    def plain_topics(self) -> tuple[str, str, str] | None:
+        """The topics of transitions, signals and stages; None if records go to other topics, too."""
+        return (self._transitions, self._signals, self._stages) if self._one_topic else None
+
     def encode(self, record: Record | DeadLetter) -> Out:
         """Write one record for its common topic."""
         return self._writers[type(record)](record)

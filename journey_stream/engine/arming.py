@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from journey_stream.engine.fusing import Step, Update, indented, step
+from journey_stream.engine.fusing import Step, Update, holding, indented, step
 from journey_stream.engine.kept import Where
-from journey_stream.engine.paths import Getter
+from journey_stream.engine.paths import Getter, says
 from journey_stream.engine.records import after_of
 from journey_stream.engine.state import Customer
 from journey_stream.engine.tables import SequenceStep, Timer
@@ -24,22 +24,34 @@ ONLY = ""
 
 def arming(timer: Timer, identity: Getter | None, where: Where | None, otherwise: Step | None) -> Step:
     """Arm on this event; where it does not match, do `otherwise` (disarm, if the type is in `unless` too)."""
+    ops = _ops("arm", timer, identity)
     if not isinstance(timer.after, int):
-        arm = step("$arm(c, e, t)", arm=_armed_by_guard(timer, timer.after, identity))
+        arm = step("$arm(c, e, t)", ops=ops, arm=_armed_by_guard(timer, timer.after, identity))
     elif identity is not None:
-        arm = step("$arm(c, e, t)", arm=_armed_by_id(timer, timer.after, identity))
+        arm = step("$arm(c, e, t)", ops=ops, arm=_armed_by_id(timer, timer.after, identity))
     else:
         arm = step(
             f"v = armed[{timer.index}] = t + {timer.after}",
             f"if v < c.due and $live[stages[{timer.journey}]]: c.due = v",
+            ops=ops,
             live=timer.live,
         )
     if where is None:
         return arm
-    matching = arm.when("$holds(c, e, t) is True", holds=where)
+    matching = arm.when("$holds(c, e, t) is True", holding(where), holds=where)
     if otherwise is None:
         return matching
-    return Step((*matching.lines, "else:", *indented(otherwise.lines)), {**otherwise.own, **matching.own})
+    both: tuple[Any, ...] | None = None
+    if arm.ops is not None and otherwise.ops is not None:
+        both = ({"op": "if", "if": holding(where), "then": [*arm.ops], "else": [*otherwise.ops]},)
+    lines = (*matching.lines, "else:", *indented(otherwise.lines))
+    return Step(lines, {**otherwise.own, **matching.own}, both)
+
+
+def _ops(op: str, timer: Timer, identity: Getter | None) -> tuple[Any, ...] | None:
+    """What is done to a timer, as data; how long it waits, the timer knows."""
+    by = getattr(identity, "described", None)
+    return None if by is None and identity is not None else ({"op": op, "timer": timer.index, "by": by},)
 
 
 def _armed_by_id(timer: Timer, after: int, identity: Getter) -> Update:
@@ -95,11 +107,14 @@ def _drop(c: Customer, k: int, name: str) -> None:
 
 def disarming(timer: Timer, identity: Getter | None, where: Where | None) -> Step:
     """Disarm on this event if it matches: with `by` that id, or all when the event names none."""
+    ops = _ops("disarm", timer, identity)
     if identity is None:
-        disarm = step(f"armed.pop({timer.index}, None)")
+        disarm = step(f"armed.pop({timer.index}, None)", ops=ops)
     else:
-        disarm = step("$disarm(c, e, t)", disarm=_disarm_by_id(timer, identity))
-    return disarm if where is None else disarm.when("$allowed(c, e, t) is True", allowed=where)
+        disarm = step("$disarm(c, e, t)", ops=ops, disarm=_disarm_by_id(timer, identity))
+    if where is None:
+        return disarm
+    return disarm.when("$allowed(c, e, t) is True", holding(where), allowed=where)
 
 
 def _disarm_by_id(timer: Timer, identity: Getter) -> Update:
@@ -144,7 +159,9 @@ def sequence(
             starts[place] = start
         return None
 
-    return advance
+    by = getattr(identity, "described", None)
+    described = {"last": last, "within": within, "by": by, "limit": limit, "steps": [*map(list, ordered)]}
+    return says(advance, None if by is None and identity is not None else described)
 
 
 def _place(step: tuple[int, Where | None]) -> int:

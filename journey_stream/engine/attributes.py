@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import Any, TypeAlias, cast
 
 from journey_stream.engine import paths
-from journey_stream.engine.folds import fold_of, short
-from journey_stream.engine.fusing import Step, step
+from journey_stream.engine.folds import fold_of, short, total
+from journey_stream.engine.fusing import Step, holding, step
 from journey_stream.engine.kept import Kept, Room
 from journey_stream.engine.spans import elapsed, opened, rhythm
 from journey_stream.engine.state import Customer
@@ -54,11 +54,11 @@ def _folded(attribute: Attribute, room: Room, silence: int) -> Kept:
                 update = _where(attribute, room, source.type, _gapped(attribute, room, kept, update))
                 if attribute.form == "first" and _simple(attribute):
                     # Asked first, since it is hardly ever so.
-                    update = update.when(f"a[{kept.slot}] is None")
+                    update = update.when(f"a[{kept.slot}] is None", {"c": "empty", "slot": kept.slot})
                 kept.updates.append((kind, active, update))
     for word in attribute.less:
         for kind, active in room.kinds(word):
-            kept.updates.append((kind, active, _taking(attribute, room, kind, take)))
+            kept.updates.append((kind, active, _taking(attribute, room, kept, kind, take)))
     return kept
 
 
@@ -82,9 +82,11 @@ def _in_slot(attribute: Attribute, room: Room) -> tuple[Kept, Add, Take]:
         read=lambda c, t: read(c.attrs[slot]),
         mutable=fold.mutable,
         env={f"_a{slot}": read} if inline is None else {},
+        described={"r": "kept", "in": {"in": "slot", "slot": slot, "fold": fold.described}},
     )
     if fold.merges:
         kept.approximate = f"(h := c.attrs[{slot}]) is not None and h[-1] > 0"
+        kept.described_approximate = {"h": "kept", "in": _within(kept)}
     if attribute.over == "stage":
         kept.stage_slots.append((slot, fold.empty))
     return kept, add, take
@@ -108,12 +110,15 @@ def _in_window(attribute: Attribute, room: Room, length: int) -> tuple[Kept, Add
         attrs = c.attrs
         attrs[slot] = window.take(attrs[slot], identity)
 
+    inside = {"in": "window", "slot": slot, **window.described}
     kept = Kept(
         slot=slot,
         code=f"_a{slot}(c.attrs[{slot}], t)",
         read=lambda c, t: window.read(c.attrs[slot], t),
         env={f"_a{slot}": window.read, f"_m{slot}": window.merged},
         approximate=f"_m{slot}(c.attrs[{slot}], t)",
+        described={"r": "kept", "in": inside},
+        described_approximate={"h": "kept", "in": inside},
     )
     return kept, add, take
 
@@ -142,10 +147,28 @@ def _in_session(attribute: Attribute, room: Room, silence: int) -> tuple[Kept, A
             c.attrs[slot] = [held[0], fold.take(held[1], value, identity)]
 
     kept = Kept(slot=slot, code=f"_a{slot}(c, t)", read=read, mutable=fold.mutable, env={f"_a{slot}": read})
+    inside = {"in": "session", "slot": slot, "session": session, "silence": silence, "fold": fold.described}
+    kept.described = {"r": "kept", "in": inside}
     if fold.merges:
         kept.approximate = f"_m{slot}(c, t)"
+        kept.described_approximate = {"h": "kept", "in": inside}
         kept.env[f"_m{slot}"] = lambda c, t: fold.merged(present(c, t))
     return kept, add, take
+
+
+def _within(kept: Kept) -> Any:
+    """Where and how it is kept, as data."""
+    return kept.described["in"]
+
+
+def _op(kept: Kept, op: str, **more: Any) -> tuple[Any, ...] | None:
+    """One operation on what is kept, as data; None where a getter has no description."""
+    found: dict[str, Any] = {"op": op, "in": _within(kept)}
+    for name, of in more.items():
+        found[name] = getattr(of, "described", None) if callable(of) else of
+        if found[name] is None and of is not None:
+            return None
+    return (found,)
 
 
 def _adding(attribute: Attribute, room: Room, kept: Kept, source: Source, kind: str, add: Add) -> Step:
@@ -153,26 +176,34 @@ def _adding(attribute: Attribute, room: Room, kept: Kept, source: Source, kind: 
     common = source.type != kind
     if source.path is None or attribute.form == "count":
         if _simple(attribute):
-            return step(f"a[{kept.slot}] += 1")
+            return step(f"a[{kept.slot}] += 1", ops=({"op": "one", "slot": kept.slot},))
+        by = _by(attribute, room, kind, common=common)
         return step(
-            "$add(c, 1, $identity(e, t), t)", add=add, identity=_identity(attribute, room, kind, common)
+            "$add(c, 1, $identity(e, t), t)",
+            ops=_op(kept, "count", by=by),
+            add=add,
+            identity=_identity(by),
         )
     if attribute.form == "map":
         found = _entries(attribute, room, source.path, kind, common=common)
-        return step("for v in $found(e, t):", "    $add(c, v, None, t)", found=found, add=add)
+        ops = _op(kept, "entries", of=found)
+        return step("for v in $found(e, t):", "    $add(c, v, None, t)", ops=ops, found=found, add=add)
     if "[]" not in source.path:
         return _single(attribute, room, kept, source.path, kind, add, common=common)
     many = paths.values(room.vocabulary, kind, source.path, common=common)
     if attribute.form != "sum":
-        return step("for v in $found(e, t):", "    $add(c, v, None, t)", found=many, add=add)
-    identity = _identity(attribute, room, kind, common)
+        ops = _op(kept, "values", of=many)
+        return step("for v in $found(e, t):", "    $add(c, v, None, t)", ops=ops, found=many, add=add)
+    by = _by(attribute, room, kind, common=common)
     return step(
         "v = $found(e, t)",
         "if v:",
-        "    $add(c, sum(v), $identity(e, t), t)",
+        "    $add(c, $total(v), $identity(e, t), t)",
+        ops=_op(kept, "total", of=many, by=by),
         found=many,
         add=add,
-        identity=identity,
+        total=total,
+        identity=_identity(by),
     )
 
 
@@ -196,14 +227,18 @@ def _single(
         # What is applied later than it happened counts from when it was applied.
         value = "t / 1000000"
         if _simple(attribute) and attribute.form in ("first", "last"):
-            return step(f"a[{slot}] = {value}")
+            return step(f"a[{slot}] = {value}", ops=({"op": "at", "slot": slot},))
     lines = [f"v = {value}", "if v is not None:"]
-    if vocabulary.field(ACTIVITY if common else kind, path) == "string":
+    cut = vocabulary.field(ACTIVITY if common else kind, path) == "string"
+    of = paths.getter(vocabulary, kind, path, common=common)
+    if cut:
         lines.append(f"    if len(v) > {paths.LONGEST}: v = v[:{paths.LONGEST}]")
     if _simple(attribute) and attribute.form in _INLINE:
-        return step(*lines, "    " + _INLINE[attribute.form].format(slot), add=add)
-    identity = _identity(attribute, room, kind, common)
-    return step(*lines, "    $add(c, v, $identity(e, t), t)", add=add, identity=identity)
+        ops = _op(kept, "value", of=of, cut=cut, by=None)
+        return step(*lines, "    " + _INLINE[attribute.form].format(slot), ops=ops, add=add)
+    by = _by(attribute, room, kind, common=common)
+    ops = _op(kept, "value", of=of, cut=cut, by=by)
+    return step(*lines, "    $add(c, v, $identity(e, t), t)", ops=ops, add=add, identity=_identity(by))
 
 
 def _simple(attribute: Attribute) -> bool:
@@ -215,42 +250,58 @@ def _entries(attribute: Attribute, room: Room, path: str, kind: str, *, common: 
     if attribute.keeps != "count" and attribute.of is not None:
         return paths.pairs(room.vocabulary, kind, path, attribute.of, common=common)
     keys = paths.values(room.vocabulary, kind, path, common=common)
-    return lambda e, t: [(key, 1) for key in keys(e, t)]
+    many = getattr(keys, "described", None)
+    return paths.says(
+        lambda e, t: [(key, 1) for key in keys(e, t)],
+        None if many is None else {"p": "count", "keys": many},
+    )
 
 
-def _identity(
-    attribute: Attribute, room: Room, kind: str, common: bool
-) -> Callable[[Event, int], str | None]:
-    """The id that `by` names; an event without it counts for itself."""
+def _by(attribute: Attribute, room: Room, kind: str, *, common: bool) -> paths.Getter | None:
+    """What reads the id that `by` names."""
     if attribute.by is None:
-        return lambda e, t: None
+        return None
     get = paths.getter(room.vocabulary, kind, attribute.by, common=common)
+    return paths.says(get, paths.described_identity(room.vocabulary, kind, attribute.by, common=common))
+
+
+def _identity(get: paths.Getter | None) -> Callable[[Event, int], str | None]:
+    """The id that `by` names; an event without it counts for itself."""
+    if get is None:
+        return lambda e, t: None
     return lambda e, t: short(value) if (value := get(e, t)) is not None else short("e:" + e.event_id)
 
 
-def _taking(attribute: Attribute, room: Room, kind: str, take: Take) -> Step:
+def _taking(attribute: Attribute, room: Room, kept: Kept, kind: str, take: Take) -> Step:
     path = next((s.path for s in attribute.sources if s.path is not None), None)
     if attribute.by is not None:
-        get = paths.getter(room.vocabulary, kind, attribute.by)
+        get = _by(attribute, room, kind, common=False)
         return step(
             "v = $get(e, t)",
             "if v is not None:",
             "    $take(c, None, $short(v))",
+            ops=_op(kept, "take", by=get, of=None),
             get=get,
             take=take,
             short=short,
         )
     if path is None or attribute.form != "sum":
-        return step("$take(c, None, None)", take=take)
+        return step("$take(c, None, None)", ops=_op(kept, "take", by=None, of=None), take=take)
+    found = paths.values(room.vocabulary, kind, path)
     return step(
-        "$take(c, sum($found(e, t)), None)", take=take, found=paths.values(room.vocabulary, kind, path)
+        "$take(c, $total($found(e, t)), None)",
+        ops=_op(kept, "take", by=None, of=found),
+        take=take,
+        total=total,
+        found=found,
     )
 
 
 def _where(attribute: Attribute, room: Room, word: str, inner: Step) -> Step:
     if attribute.where is None:
         return inner
-    return inner.when("$holds(c, e, t) is True", holds=room.where(attribute.where, word))
+    holds = room.where(attribute.where, word)
+    return inner.when("$holds(c, e, t) is True", holding(holds), holds=holds)
 
 
 def _gapped(attribute: Attribute, room: Room, kept: Kept, inner: Step) -> Step:
@@ -263,4 +314,7 @@ def _gapped(attribute: Attribute, room: Room, kept: Kept, inner: Step) -> Step:
         if kept.stage_slots:
             kept.stage_slots.append((slot, None))
     counted = inner.when(f"h is None or t - h > {attribute.gap}")
-    return Step((f"h = a[{slot}]", f"a[{slot}] = t", *counted.lines), counted.own)
+    ops: tuple[Any, ...] | None = None
+    if inner.ops is not None:
+        ops = ({"op": "gap", "slot": slot, "gap": attribute.gap, "then": [*inner.ops]},)
+    return Step((f"h = a[{slot}]", f"a[{slot}] = t", *counted.lines), counted.own, ops)

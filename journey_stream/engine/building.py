@@ -14,7 +14,7 @@ from journey_stream.engine.attributes import compile_attribute
 from journey_stream.engine.folds import short
 from journey_stream.engine.fusing import Step
 from journey_stream.engine.kept import Kept, Reach, Read, Where, own
-from journey_stream.engine.paths import Getter, getter
+from journey_stream.engine.paths import Getter, described_identity, getter, says
 from journey_stream.engine.scope import Names, environment
 from journey_stream.engine.tables import Timer
 from journey_stream.engine.watch import Watch
@@ -47,6 +47,8 @@ class Building:
         """Event type to (only as an act of the customer, updater)."""
         self.befores: dict[str, tuple[Read, bool]] = {}
         """Sharing key to reader and whether to copy: values before the event that a rule asks for."""
+        self.described_befores: dict[str, Any] = {}
+        """How those are read, as data."""
         self.always_before: set[int] = set()
         """Those that any event may need."""
         self.timers: list[Timer] = []
@@ -70,7 +72,10 @@ class Building:
     def identity(self, kind: str, word: str, by: str) -> Getter:
         """Read the id that `by` names, shortened; None where the event carries none."""
         get = getter(self.vocabulary, kind, by, common=word != kind)
-        return lambda e, t: None if (value := get(e, t)) is None else short(value)
+        return says(
+            lambda e, t: None if (value := get(e, t)) is None else short(value),
+            described_identity(self.vocabulary, kind, by, common=word != kind),
+        )
 
 
 @dataclass(slots=True)
@@ -190,6 +195,7 @@ class JourneyBuilding:
             key = f"{self.place}/{key}"  # `dwell` and its like differ between versions that run side by side
         befores = self.building.befores
         befores.setdefault(key, (kept.read, kept.mutable))
+        self.building.described_befores.setdefault(key, kept.described)
         return list(befores).index(key)
 
     def _attribute(self, name: str) -> None:
@@ -203,7 +209,7 @@ class JourneyBuilding:
             of = attribute_type(attribute, self.building.vocabulary, self._types)
         self.kept[name] = kept
         self._types[name] = of
-        self.names.add(name, attribute.form, of, kept.code, kept.oldest)
+        self.names.add(name, attribute.form, of, kept)
 
     def _shared(self, attribute: Attribute) -> Kept:
         building = self.building
@@ -236,7 +242,12 @@ class JourneyBuilding:
         self.building.always_before |= before
         name = f"_v{self.place}_{len(self.kept)}"
         self.building.env[name] = guard
-        kept = Kept(slot=-1, code=f"{name}(c, None, t)", read=lambda c, t: own(guard(c, None, t)))
+        kept = Kept(
+            slot=-1,
+            code=f"{name}(c, None, t)",
+            read=lambda c, t: own(guard(c, None, t)),
+            described={"r": "guard", "guard": guard},
+        )
         read = [kept_ for each, kept_ in self.kept.items() if each in needed_names]
         kept.rests = tuple(rest for each in read for rest in each.rests)
         kept.moves = (

@@ -3,11 +3,29 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import msgspec
 
 from journey_stream.engine.stages import Record
 from journey_stream.values import Event
+
+
+class Ready(msgspec.Struct):
+    """Records and states as the compiled core writes them: batches for Kafka, and what they say in numbers."""
+
+    transitions: list[Any]
+    signals: list[Any]
+    stages: list[Any]
+    changes: list[Any]
+    size: int
+    """Bytes of all of them."""
+    moves: dict[tuple[str, str | None, str, str], int]
+    """(journey, from, to, trigger) to how many."""
+    calls: dict[tuple[str, str, str], int]
+    """(journey, signal, status) to how many."""
+    states: int = 0
+    """How many states changed."""
 
 
 class Drained(msgspec.Struct):
@@ -30,3 +48,5 @@ class Drained(msgspec.Struct):
     """(journey, stage) to how many more are in it."""
     unknown: dict[tuple[str, str], int]
     """(journey, rule) to how often its expression touched something unknown, and so was not true."""
+    ready: Ready | None = None
+    """What the compiled core has written down already: not among `records` and `changes`."""

@@ -10,8 +10,10 @@ value · mean [sum, n] · distinct [values, merged] · map [{key: value}, merged
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import reduce
 from hashlib import blake2b
+from operator import add
 from typing import Any
 
 from journey_stream.journeys.model import Attribute
@@ -27,6 +29,11 @@ def short(identity: object) -> str:
     return blake2b(text.encode(errors="surrogatepass"), digest_size=8).hexdigest()
 
 
+def total(values: Iterable[float]) -> float:
+    """Add up from left to right: `sum` rounds otherwise from one version of Python to the next."""
+    return reduce(add, values, 0.0)
+
+
 class Fold(ABC):
     """One form of folding; `add` and `take` return the slot's new content."""
 
@@ -37,6 +44,8 @@ class Fold(ABC):
     """Python source that reads slot {0}, where no call is needed."""
     merges = False
     """Whether a limit can make it approximate."""
+    described: dict[str, Any]
+    """The same as data, for the compiled core."""
 
     @abstractmethod
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
@@ -58,6 +67,7 @@ class Fold(ABC):
 class _Count(Fold):
     empty = 0
     inline = "c.attrs[{0}]"
+    described = {"f": "count"}  # noqa: RUF012
 
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         return held + 1
@@ -68,6 +78,7 @@ class _Count(Fold):
 
 class _Sum(Fold):
     inline = "(c.attrs[{0}] or 0.0)"
+    described = {"f": "sum"}  # noqa: RUF012
 
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         return (held or 0.0) + value
@@ -87,6 +98,7 @@ class _Identified(Fold):
     def __init__(self, limit: int, zero: int | float) -> None:
         self.limit, self.zero = limit, zero
         self.inline = f"(c.attrs[{{0}}] or ({zero},))[0]"
+        self.described = {"f": "identified", "limit": limit, "sum": type(zero) is float}
 
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         if held is None:
@@ -118,14 +130,17 @@ class _Identified(Fold):
 class _Extreme(Fold):
     inline = "c.attrs[{0}]"
 
-    def __init__(self, choose: Callable[[Any, Any], Any]) -> None:
+    def __init__(self, choose: Callable[[Any, Any], Any], name: str) -> None:
         self.choose = choose
+        self.described = {"f": name}
 
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         return value if held is None else self.choose(held, value)
 
 
 class _Mean(Fold):
+    described = {"f": "mean"}  # noqa: RUF012
+
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         return [value, 1] if held is None else [held[0] + value, held[1] + 1]
 
@@ -135,6 +150,7 @@ class _Mean(Fold):
 
 class _First(Fold):
     inline = "c.attrs[{0}]"
+    described = {"f": "first"}  # noqa: RUF012
 
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         return value if held is None else held
@@ -142,6 +158,7 @@ class _First(Fold):
 
 class _Last(Fold):
     inline = "c.attrs[{0}]"
+    described = {"f": "last"}  # noqa: RUF012
 
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         return value
@@ -154,6 +171,7 @@ class _Distinct(Fold):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
+        self.described = {"f": "distinct", "limit": limit}
 
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         if held is None:
@@ -182,6 +200,7 @@ class _Mapped(Fold):
 
     def __init__(self, limit: int, keeps: str) -> None:
         self.limit, self.keeps = limit, keeps
+        self.described = {"f": "map", "limit": limit, "keeps": keeps}
 
     def add(self, held: Any, value: Any, identity: str | None) -> Any:
         key, amount = value
@@ -214,9 +233,9 @@ def fold_of(attribute: Attribute) -> Fold:
         case "sum":
             return _Identified(attribute.limit, 0.0) if attribute.by else _Sum()
         case "min":
-            return _Extreme(min)
+            return _Extreme(min, "min")
         case "max":
-            return _Extreme(max)
+            return _Extreme(max, "max")
         case "mean":
             return _Mean()
         case "first":

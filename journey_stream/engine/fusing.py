@@ -20,7 +20,7 @@ from journey_stream.values import Event
 Update: TypeAlias = Callable[[Customer, Event, int], None]
 
 _OWN = re.compile(r"\$(\w+)")
-_BUILTINS = {"len": len, "sum": sum}
+_BUILTINS = {"len": len}
 _HEAD = ("a = c.attrs", "armed = c.armed", "stages = c.stages")
 
 
@@ -30,15 +30,25 @@ class Step:
 
     lines: tuple[str, ...]
     own: Mapping[str, Any] = field(default_factory=dict)
+    ops: tuple[Any, ...] | None = None
+    """The same as data (`described`), None: only in Python."""
 
-    def when(self, condition: str, **own: Any) -> Step:
-        """The same behind a condition."""
-        return Step((f"if {condition}:", *indented(self.lines)), {**self.own, **own})
+    def when(self, condition: str, described: Any = None, **own: Any) -> Step:
+        """The same behind a condition; `described` says the condition as data."""
+        ops = None
+        if described is not None and self.ops is not None:
+            ops = ({"op": "if", "if": described, "then": [*self.ops], "else": []},)
+        return Step((f"if {condition}:", *indented(self.lines)), {**self.own, **own}, ops)
 
 
-def step(*lines: str, **own: Any) -> Step:
+def step(*lines: str, ops: tuple[Any, ...] | None = None, **own: Any) -> Step:
     """Make a step."""
-    return Step(lines, own)
+    return Step(lines, own, ops)
+
+
+def holding(guard: Any) -> dict[str, Any]:
+    """The condition that a guard holds, as data."""
+    return {"c": "guard", "guard": guard}
 
 
 def indented(lines: Sequence[str]) -> tuple[str, ...]:
@@ -47,7 +57,10 @@ def indented(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def fuse(steps: Sequence[Step]) -> Update | None:
-    """Make one function of all steps, in their order; None of none."""
+    """Make one function of all steps, in their order; None of none.
+
+    Its attribute `described` has the operations of all steps, None where one of them has none.
+    """
     if not steps:
         return None
     names: dict[str, Any] = {}
@@ -55,8 +68,20 @@ def fuse(steps: Sequence[Step]) -> Update | None:
     for number, each in enumerate(steps):
         names |= {f"{name}_{number}": value for name, value in each.own.items()}
         lines += [_OWN.sub(rf"\1_{number}", line) for line in each.lines]
-    fold: Update = _function("c, e, t", lines, names)
+    made = _function("c, e, t", lines, names)
+    made.described = described(steps)
+    fold: Update = made
     return fold
+
+
+def described(steps: Sequence[Step]) -> list[Any] | None:
+    """What the steps do, as data; None if one of them is known to Python only."""
+    ops: list[Any] = []
+    for each in steps:
+        if each.ops is None:
+            return None
+        ops += each.ops
+    return ops
 
 
 def fuse_dict(entries: Sequence[tuple[str, str]], env: Mapping[str, Any]) -> Callable[[Customer, int], Any]:

@@ -70,6 +70,12 @@ class Kept:
     """The slots its value rests on, and how far back each looks: whose past is short, is partial."""
     gap_slot: int | None = None
     """`gap`: where the time of the last match is kept."""
+    described: Any = None
+    """How the value is read, as data (`described`); None: only in Python."""
+    described_approximate: Any = None
+    """What `approximate` asks, as data."""
+    described_oldest: Any = None
+    """What `oldest` reads, as data."""
 
 
 def own(value: Any) -> Any:

@@ -82,6 +82,10 @@ class Memory:
             if recent.newest <= horizon:
                 return b""
         recent.numbers = self.numbers.get(person) if c is None else None
+        return self.folded(person, recent, horizon)
+
+    def folded(self, person: str, recent: Recent, horizon: int) -> bytes:
+        """Write a history down; what is settled, or too much, goes into its base."""
         if len(recent.entries) > recent.look_at and (count := recent.foldable(horizon)):
             fold(self._program, person, recent, count)
         history = pack(recent)

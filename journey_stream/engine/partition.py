@@ -20,6 +20,7 @@ from journey_stream.engine.course import introduces, take
 from journey_stream.engine.drained import Drained
 from journey_stream.engine.ids import fingerprint
 from journey_stream.engine.program import Program
+from journey_stream.engine.queue import Entry
 from journey_stream.engine.residents import Residents
 from journey_stream.engine.seen import has_seen
 from journey_stream.engine.stages import growth, run_on, tombstones, with_stages
@@ -256,23 +257,29 @@ class Partition(Residents):
             if entry is None:
                 break
             looked += 1
-            at, person = entry
-            c = self._hot.get(person) or self._peek(person)
-            if c is None:
-                self._queue.forget(person)
-                continue
-            due = earliest(self.program, c)
-            if due[0] > at:
-                self._put_back(c, due[0])
-                continue
-            self._hot[person] = c
-            # All of one time at once: a history tells up to when timers have fired, not which.
-            while c is not None and due[0] <= at:
-                self._fire(c, due)
-                fired += 1
-                c = self._hot.get(person)
-                if c is not None:
-                    due = earliest(self.program, c)
+            fired += self._see_to(entry)
+        return fired
+
+    def _see_to(self, entry: Entry) -> int:
+        """Fire what is due for somebody whose entry has come, if anything is; gives how many fired."""
+        at, person = entry
+        c = self._hot.get(person) or self._peek(person)
+        if c is None:
+            self._queue.forget(person)
+            return 0
+        due = earliest(self.program, c)
+        if due[0] > at:
+            self._put_back(c, due[0])
+            return 0
+        self._hot[person] = c
+        fired = 0
+        # All of one time at once: a history tells up to when timers have fired, not which.
+        while c is not None and due[0] <= at:
+            self._fire(c, due)
+            fired += 1
+            c = self._hot.get(person)
+            if c is not None:
+                due = earliest(self.program, c)
         return fired
 
     def _put_back(self, c: Customer, due: int) -> None:

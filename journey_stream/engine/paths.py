@@ -9,17 +9,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from operator import attrgetter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from journey_stream.events.vocabulary import ACTIVITY, Vocabulary, attribute_name
 from journey_stream.values import Event
 
 Getter: TypeAlias = Callable[[Event, int], Any]
+_F = TypeVar("_F", bound=Callable[..., Any])
 
 LONGEST = 1_000
 """Characters kept of a text: one event must not swell a state."""
 
 _PLAIN = ("event_id", "type", "customer_id", "anonymous_id", "account_id", "sentiment", "score_norm")
+
+
+def says(function: _F, described: Any) -> _F:
+    """Note at a function what it does, as data for the compiled core; None: only in Python."""
+    function.__dict__["described"] = described
+    return function
+
+
+def _told(function: Callable[..., Any]) -> Any:
+    return getattr(function, "described", None)
 
 
 def known(vocabulary: Vocabulary, kind: str, path: str) -> bool:
@@ -48,6 +59,37 @@ def code(vocabulary: Vocabulary, kind: str, path: str) -> str:
     return _select("e.context", path.split(".")[1:])
 
 
+def described_code(vocabulary: Vocabulary, kind: str, path: str) -> dict[str, Any]:
+    """What `code` reads, as an expression of the compiled core; `record`: it may be a struct, or several."""
+    described: dict[str, Any] = {"x": "event", "get": _described_code(vocabulary, kind, path)}
+    if vocabulary.field(kind, path) in ("map", "list<map>"):
+        described["record"] = True
+    return described
+
+
+def _described_code(vocabulary: Vocabulary, kind: str, path: str) -> dict[str, Any]:
+    if own(vocabulary, kind, path):
+        return {"g": "none"} if "[]" in path else _property(kind, path)
+    if not known(vocabulary, kind, path):
+        return {"g": "none"}
+    if path == "occurred_at":
+        return {"g": "at"}
+    if path in _PLAIN:
+        return {"g": "field", "name": path}
+    return {"g": "context", "path": path.split(".")[1:]}
+
+
+def _property(kind: str, path: str) -> dict[str, Any]:
+    return {"g": "prop", "kind": kind, "path": path.split(".")}
+
+
+def described_identity(vocabulary: Vocabulary, kind: str, path: str, *, common: bool) -> Any:
+    """What `getter` reads as an id, as data; None where Python would write a list or a map as text."""
+    described = _told(getter(vocabulary, kind, path, common=common))
+    kept = vocabulary.field(ACTIVITY if common else kind, path) in ("string", "double", "bool", "time", None)
+    return described if kept or described == {"g": "none"} else None
+
+
 def _select(base: str, rest: list[str]) -> str:
     source = base
     for depth, name in enumerate(rest):
@@ -65,16 +107,18 @@ def getter(vocabulary: Vocabulary, kind: str, path: str, *, common: bool = False
         parts = path.split(".")
         if len(parts) == 1:
             read = attrgetter(f"properties.{attribute_name(path)}")
-            return lambda e, t: read(e)
-        return _chain([attribute_name(part) for part in parts], "properties")
+            return says(lambda e, t: read(e), _property(kind, path))
+        return says(_chain([attribute_name(part) for part in parts], "properties"), _property(kind, path))
     if path == "occurred_at":
-        return lambda e, t: t / 1_000_000
+        return says(lambda e, t: t / 1_000_000, {"g": "t"})
     if path in _PLAIN:
         plain = attrgetter(path)
-        return lambda e, t: plain(e)
+        return says(lambda e, t: plain(e), {"g": "field", "name": path})
     if path.startswith("context."):
-        return _chain([attribute_name(part) for part in path.split(".")[1:]], "context")
-    return lambda e, t: None
+        names = path.split(".")[1:]
+        chain = _chain([attribute_name(part) for part in names], "context")
+        return says(chain, {"g": "context", "path": names})
+    return says(lambda e, t: None, {"g": "none"})
 
 
 def _chain(names: list[str], root: str) -> Getter:
@@ -96,7 +140,9 @@ def values(vocabulary: Vocabulary, kind: str, path: str, *, common: bool = False
     found = _values(vocabulary, kind, path, common=common)
     if vocabulary.field(ACTIVITY if common else kind, path) != "string":
         return found
-    return lambda e, t: [value[:LONGEST] for value in found(e, t)]
+    many = _told(found)
+    cut = many if many is None or many["m"] == "none" else many | {"cut": True}
+    return says(lambda e, t: [value[:LONGEST] for value in found(e, t)], cut)
 
 
 def _values(vocabulary: Vocabulary, kind: str, path: str, *, common: bool) -> Getter:
@@ -107,15 +153,25 @@ def _values(vocabulary: Vocabulary, kind: str, path: str, *, common: bool) -> Ge
             value = one(e, t)
             return [] if value is None else [value]
 
-        return single
+        return says(single, {"m": "one", "get": _told(one), "cut": False})
     if common or not own(vocabulary, kind, path):
-        return lambda e, t: []
+        return says(lambda e, t: [], {"m": "none"})
     array, _, rest = path.partition("[]")
     many = getter_of_array(array)
+    described = {"kind": kind, "field": array, "cut": False} if _simple(array, rest) else None
     if not rest:
-        return lambda e, t: [item for item in many(e) if item is not None]
+        items = None if described is None else {"m": "items", **described}
+        return says(lambda e, t: [item for item in many(e) if item is not None], items)
     pick = attrgetter(attribute_name(rest[1:]))
-    return lambda e, t: [value for item in many(e) if (value := pick(item)) is not None]
+    return says(
+        lambda e, t: [value for item in many(e) if (value := pick(item)) is not None],
+        None if described is None else {"m": "each", "sub": rest[1:], **described},
+    )
+
+
+def _simple(array: str, *inside: str) -> bool:
+    """Whether an array of the properties themselves is meant, and plain fields of its elements."""
+    return "." not in array and not any("." in rest[1:] or "[]" in rest for rest in inside)
 
 
 def pairs(vocabulary: Vocabulary, kind: str, path: str, of: str, *, common: bool = False) -> Getter:
@@ -125,11 +181,15 @@ def pairs(vocabulary: Vocabulary, kind: str, path: str, of: str, *, common: bool
     if "[]" in path and "[]" in of and array == of_array and own(vocabulary, kind, path) and rest:
         many = getter_of_array(array)
         key, value = attrgetter(attribute_name(rest[1:])), attrgetter(attribute_name(of_rest[1:]))
-        return lambda e, t: [
-            (_cut(k), _cut(v))
-            for item in many(e)
-            if (k := key(item)) is not None and (v := value(item)) is not None
-        ]
+        each = {"p": "each", "kind": kind, "field": array, "key": rest[1:], "value": of_rest[1:]}
+        return says(
+            lambda e, t: [
+                (_cut(k), _cut(v))
+                for item in many(e)
+                if (k := key(item)) is not None and (v := value(item)) is not None
+            ],
+            each if _simple(array, rest, of_rest) else None,
+        )
     keys = values(vocabulary, kind, path, common=common)
     amount = getter(vocabulary, kind, of, common=common)
 
@@ -137,7 +197,8 @@ def pairs(vocabulary: Vocabulary, kind: str, path: str, of: str, *, common: bool
         value = amount(e, t)
         return [] if value is None else [(key, _cut(value)) for key in keys(e, t)]
 
-    return crossed
+    told = _told(keys)
+    return says(crossed, None if told is None else {"p": "crossed", "keys": told, "value": _told(amount)})
 
 
 def _cut(value: Any) -> Any:

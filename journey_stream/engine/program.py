@@ -92,6 +92,8 @@ class Program:
             {change.name: change for change in changes},
         )
         readers = list(building.befores.values())
+        self.described_befores = tuple(building.described_befores.values())
+        self.watched = building.watch is not None
         self.readers = tuple((place, *reader) for place, reader in enumerate(readers))
         """All values before an event that some rule asks for."""
         for timer in timers:

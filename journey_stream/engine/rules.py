@@ -135,6 +135,10 @@ class RuleCompiler:
             entries=tuple(self._entry(stage) for stage in self._stages),
             stage_slots=list(slots.items()),
             steady=not any(kept[name].moves or kept[name].stage_slots for name in journey.records),
+            described=tuple(
+                (name, each.described, each.approximate is not None, each.described_approximate)
+                for name, each in ((name, kept[name]) for name in journey.records)
+            ),
         )
 
     def _copied(self, name: str) -> str:

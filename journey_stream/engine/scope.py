@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final
 
 from journey_stream.engine import paths
+from journey_stream.engine.kept import Kept
 from journey_stream.events.vocabulary import Vocabulary
 from journey_stream.journeys.attribute_types import ALWAYS_KNOWN, property_types
 from journey_stream.journeys.guards.types import BOOL, DOUBLE, INT, STRING, Binding, PlainScope, Type
@@ -37,11 +38,13 @@ class Names:
     attributes: dict[str, Binding] = field(default_factory=dict)
     oldest: dict[str, Binding] = field(default_factory=dict)
 
-    def add(self, name: str, form: str, of: Type, code: str, oldest: str | None) -> None:
+    def add(self, name: str, form: str, of: Type, kept: Kept) -> None:
         """Let expressions name an attribute."""
-        self.attributes[name] = Binding(of, code, always=form in ALWAYS_KNOWN)
-        if oldest is not None:
-            self.oldest[name] = Binding(DOUBLE, oldest)
+        self.attributes[name] = Binding(
+            of, kept.code, always=form in ALWAYS_KNOWN, described=_read(kept.described)
+        )
+        if kept.oldest is not None:
+            self.oldest[name] = Binding(DOUBLE, kept.oldest, described=_read(kept.described_oldest))
 
     def where(self, words: Sequence[str], word: str) -> PlainScope:
         """The scope of `where` over an event that came as `word`, one of `words`."""
@@ -64,7 +67,14 @@ class Names:
 
     def _properties(self, words: Sequence[str], word: str) -> dict[str, Binding]:
         types = property_types(self.vocabulary, words)
-        return {path: Binding(of, paths.code(self.vocabulary, word, path)) for path, of in types.items()}
+        return {
+            path: Binding(
+                of,
+                paths.code(self.vocabulary, word, path),
+                described=paths.described_code(self.vocabulary, word, path),
+            )
+            for path, of in types.items()
+        }
 
 
 @dataclass(slots=True)
@@ -82,15 +92,19 @@ class CustomerScope:
         known, j = self.all, self.all.journey
         match name:
             case "dwell":
-                return Binding(DOUBLE, f"((t - c.entered[{j}]) / 1000000.0)", always=True)
+                code = f"((t - c.entered[{j}]) / 1000000.0)"
+                return Binding(DOUBLE, code, always=True, described={"x": "dwell", "journey": j})
             case "now":
-                return Binding(DOUBLE, "(t / 1000000.0)", always=True)
+                return Binding(DOUBLE, "(t / 1000000.0)", always=True, described={"x": "now"})
             case "loops":
-                return Binding(INT, f"c.loops[{j}]", always=True)
+                described = {"x": "loops", "journey": j}
+                return Binding(INT, f"c.loops[{j}]", always=True, described=described)
             case "known":
-                return Binding(BOOL, "c.known", always=True)
+                return Binding(BOOL, "c.known", always=True, described={"x": "known"})
             case "id" if self.id_ is not None:
-                return Binding(self.id_, "_number(c.id)" if self.id_ == DOUBLE else "c.id")
+                number = self.id_ == DOUBLE
+                code = "_number(c.id)" if number else "c.id"
+                return Binding(self.id_, code, described={"x": "id", "number": number})
             case _:
                 pass
         if name in known.attributes:
@@ -110,7 +124,12 @@ class CustomerScope:
             return None
         place = self.all.before(member)
         self.before.add(place)
-        return Binding(attribute.type, f"c.before[{place}]", always=attribute.always)
+        return Binding(
+            attribute.type,
+            f"c.before[{place}]",
+            always=attribute.always,
+            described={"x": "before", "place": place},
+        )
 
     def members(self, owner: str) -> Sequence[str] | None:
         """The fields of a namespace, None if there is no such namespace."""
@@ -126,11 +145,13 @@ class CustomerScope:
                 # A customer is in one of the versions that run side by side; elsewhere the stage reads as "".
                 versions = self.all.journeys.get(argument, ())
                 code = " or ".join(f"_stages{k}[(c.earlier or c.stages)[{k}]]" for k in versions)
-                return Binding(STRING, f"({code})" if code else '""', always=True)
+                described: dict[str, Any] = {"x": "stage", "journeys": list(versions)}
+                return Binding(STRING, f"({code})" if code else '""', always=True, described=described)
             case "entries" if argument in self.all.stages:
                 at = list(self.all.stages).index(argument)
                 code = f"(c.entries[{self.all.journey}] or _no_entries).get({at}, 0)"
-                return Binding(INT, code, always=True)
+                described = {"x": "entries", "journey": self.all.journey, "stage": at}
+                return Binding(INT, code, always=True, described=described)
             case "oldest":
                 return self.all.oldest.get(argument)
             case _:
@@ -153,6 +174,11 @@ def environment(stages: Sequence[Sequence[str]]) -> dict[str, Any]:
     """What the code of bindings calls on, but for what attributes bring; NOWHERE reads as no stage."""
     env: dict[str, Any] = {f"_stages{j}": (*names, "") for j, names in enumerate(stages)}
     return env | {"_no_entries": NO_ENTRIES, "_number": _number}
+
+
+def _read(described: Any) -> Any:
+    """An expression that reads an attribute, as data."""
+    return None if described is None else {"x": "read", "of": described}
 
 
 def _number(text: str | None) -> float | None:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from journey_stream.engine import paths
 from journey_stream.engine.folds import short
-from journey_stream.engine.fusing import Step, step
+from journey_stream.engine.fusing import Step, holding, step
 from journey_stream.engine.kept import Kept, Room
 from journey_stream.engine.state import Customer
 from journey_stream.journeys.model import Attribute
@@ -32,10 +32,15 @@ def opened(attribute: Attribute, room: Room) -> Kept:
         env={f"_a{slot}": open_.count, f"_o{slot}": open_.age},
         approximate=f"(h := c.attrs[{slot}]) is not None and h[1] > 0",
         oldest=f"_o{slot}(c.attrs[{slot}], t)",
+        described={"r": "open", "slot": slot},
+        described_approximate={"h": "open", "slot": slot},
+        described_oldest={"r": "oldest", "slot": slot},
     )
-    kept.updates += _on(attribute, room, _words(attribute), open_.open, guarded=True)
-    kept.updates += _on(attribute, room, attribute.closed, open_.close)
-    kept.updates += _on(attribute, room, attribute.reopened, open_.reopen)
+    opens = {"op": "open", "slot": slot, "limit": attribute.limit}
+    closes = {"op": "close", "slot": slot, "reopens": bool(attribute.reopened)}
+    kept.updates += _on(attribute, room, _words(attribute), open_.open, opens, guarded=True)
+    kept.updates += _on(attribute, room, attribute.closed, open_.close, closes)
+    kept.updates += _on(attribute, room, attribute.reopened, open_.reopen, {"op": "reopen", "slot": slot})
     return _scoped(attribute, kept)
 
 
@@ -48,10 +53,12 @@ def elapsed(attribute: Attribute, room: Room) -> Kept:
         code=f"_a{slot}(c.attrs[{slot}])",
         read=lambda c, t: spans.last(c.attrs[slot]),
         env={f"_a{slot}": spans.last},
+        described={"r": "elapsed", "slot": slot},
     )
+    starts = {"op": "start", "slot": slot, "limit": attribute.limit}
     # The end comes first: an event that both ends one span and starts the next does so in that order.
-    kept.updates += _on(attribute, room, attribute.until, spans.end)
-    kept.updates += _on(attribute, room, _words(attribute), spans.start, guarded=True)
+    kept.updates += _on(attribute, room, attribute.until, spans.end, {"op": "end", "slot": slot})
+    kept.updates += _on(attribute, room, _words(attribute), spans.start, starts, guarded=True)
     return _scoped(attribute, kept)
 
 
@@ -64,8 +71,10 @@ def rhythm(attribute: Attribute, room: Room) -> Kept:
         code=f"_a{slot}(c.attrs[{slot}])",
         read=lambda c, t: beats.mean(c.attrs[slot]),
         env={f"_a{slot}": beats.mean},
+        described={"r": "rhythm", "slot": slot, "gaps": attribute.gaps},
     )
-    kept.updates += _on(attribute, room, _words(attribute), beats.beat, guarded=True)
+    beat = {"op": "beat", "slot": slot, "limit": attribute.limit, "ids": attribute.by is not None}
+    kept.updates += _on(attribute, room, _words(attribute), beats.beat, beat, guarded=True)
     return _scoped(attribute, kept)
 
 
@@ -165,26 +174,41 @@ def _words(attribute: Attribute) -> list[str]:
 
 
 def _on(
-    attribute: Attribute, room: Room, words: Iterable[str], act: Act, *, guarded: bool = False
+    attribute: Attribute,
+    room: Room,
+    words: Iterable[str],
+    act: Act,
+    op: dict[str, Any],
+    *,
+    guarded: bool = False,
 ) -> list[tuple[str, bool, Step]]:
-    """Let every event type of `words` act; `guarded`: where the attribute's `where` holds."""
+    """Let every event type of `words` act; `guarded`: where the attribute's `where` holds.
+
+    `op` is what they do, as data but for the id.
+    """
     found = []
     for word in words:
         for kind, active in room.kinds(word):
-            update = _acting(attribute, room, word, kind, act)
+            update = _acting(attribute, room, word, kind, act, op)
             if guarded and attribute.where is not None:
                 holds = room.where(attribute.where, word)
-                update = update.when("$holds(c, e, t) is True", holds=holds)
+                update = update.when("$holds(c, e, t) is True", holding(holds), holds=holds)
             found.append((kind, active, update))
     return found
 
 
-def _acting(attribute: Attribute, room: Room, word: str, kind: str, act: Act) -> Step:
+def _acting(attribute: Attribute, room: Room, word: str, kind: str, act: Act, op: dict[str, Any]) -> Step:
     if attribute.by is None:
-        return step('$act(c, "", t)', act=act)
+        return step('$act(c, "", t)', ops=({**op, "by": None},), act=act)
     get = paths.getter(room.vocabulary, kind, attribute.by, common=word != kind)
+    by = paths.described_identity(room.vocabulary, kind, attribute.by, common=word != kind)
     return step(
-        "v = $get(e, t)", "$act(c, None if v is None else $short(v), t)", act=act, get=get, short=short
+        "v = $get(e, t)",
+        "$act(c, None if v is None else $short(v), t)",
+        ops=None if by is None else ({**op, "by": by},),
+        act=act,
+        get=get,
+        short=short,
     )
 
 

@@ -167,6 +167,8 @@ class JourneyTable:
     """Slots to empty on an entry."""
     steady: bool = False
     """Whether entering a stage leaves the attributes of records as they are."""
+    described: tuple[tuple[str, Any, bool, Any], ...] = ()
+    """Of what `attributes` reads: name, how (as data), whether a limit can make it approximate, how to tell."""
 
 
 @dataclass(slots=True)

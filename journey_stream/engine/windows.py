@@ -14,6 +14,8 @@ from bisect import bisect_right
 from collections.abc import Callable
 from typing import Any, Literal
 
+from journey_stream.engine.folds import total
+
 Windowed = Literal["count", "sum", "min", "max", "mean", "first", "last", "distinct", "map"]
 
 
@@ -23,6 +25,17 @@ class Window:
     def __init__(self, form: Windowed, length: int, limit: int, *, by: bool, keeps: str = "count") -> None:
         self.form, self.length, self.limit, self.by, self.keeps = form, length, limit, by, keeps
         self._value = _READS[form]
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """The same as data, for the compiled core."""
+        return {
+            "form": self.form,
+            "length": self.length,
+            "limit": self.limit,
+            "by": self.by,
+            "keeps": self.keeps,
+        }
 
     def add(self, held: Any, value: Any, identity: str | None, t: int) -> Any:
         """Put a value in; with `by`, an id that is in the window already changes nothing."""
@@ -101,7 +114,7 @@ def _count(times: list[int], values: Any, keeps: str) -> Any:
 
 
 def _sum(times: list[int], values: Any, keeps: str) -> Any:
-    return float(sum(values)) if values else 0.0
+    return total(values) if values else 0.0
 
 
 def _distinct(times: list[int], values: Any, keeps: str) -> Any:
@@ -125,7 +138,7 @@ _READS: dict[Windowed, Callable[[list[int], Any, str], Any]] = {
     "sum": _sum,
     "min": lambda times, values, keeps: min(values) if values else None,
     "max": lambda times, values, keeps: max(values) if values else None,
-    "mean": lambda times, values, keeps: sum(values) / len(values) if values else None,
+    "mean": lambda times, values, keeps: total(values) / len(values) if values else None,
     "first": lambda times, values, keeps: values[0] if values else None,
     "last": lambda times, values, keeps: values[-1] if values else None,
     "distinct": _distinct,

@@ -24,7 +24,8 @@ from journey_stream.engine.switch import Switch, occupied
 from journey_stream.errors import VersionError
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka import hop
-from journey_stream.kafka.keyed import KeyedPartition, event_of, head_of
+from journey_stream.kafka.hop_records import event_of, head_of
+from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.keyed_values import Options, Record
 from journey_stream.kafka.older import Retained, older_events
 from journey_stream.kafka.reading import Reader, reader

@@ -1,7 +1,8 @@
 """One transaction per checkpoint of a keyed partition, and the plain idempotent sender of intake.
 
 Enters: encoded records, state changes, the meta record and the offset to commit. Leaves: all of them, or
-nothing. Strategy: records go out in large batches of our own making (one produce request each); every
+nothing. Strategy: records go out in large batches of our own making (one produce request each), or in those
+that the compiled core finished (to aiokafka, a `ReadyBatch` is a closed `BatchBuilder`). Each
 acknowledgement is looked at before the commit, since aiokafka's own flush reports no failure. A producer on
 which anything went wrong is never used again: the lane starts over from its takeover, which fences whatever
 may still be under way. aiokafka's TxnOffsetCommit carries no group generation; that is safe because a lane
@@ -124,7 +125,14 @@ class Sender:
             offset = await self._deliver(batch, topic, partition)
         return offset
 
-    async def _deliver(self, batch: BatchBuilder, topic: str, partition: int) -> int:
+    async def send_ready(self, topic: str, partition: int, batches: Iterable[Any]) -> int:
+        """Send finished batches as `send` sends its own; gives the offset of the last."""
+        offset = -1
+        for batch in batches:
+            offset = await self._deliver(batch, topic, partition)
+        return offset
+
+    async def _deliver(self, batch: Any, topic: str, partition: int) -> int:
         # aiokafka holds one batch a partition and fails those who wait for their turn too early (each round
         # of its loop counts the whole wait again): so one of ours waits at a time, the others here.
         async with self._turns[topic, partition]:
@@ -175,19 +183,33 @@ class Writer(Sender):
         changelog: str,
         changes: Iterable[tuple[bytes, bytes | None]],
         offsets: Mapping[tuple[str, int], int],
+        ready: Mapping[tuple[str, int], Sequence[Any]] | None = None,
     ) -> None:
         """Write records, state and offsets in one transaction.
+
+        Args:
+            outs: records to the topics out.
+            changelog: the topic of states.
+            changes: states by key; the meta record is the last.
+            offsets: how far the sources are done with.
+            ready: finished batches by topic and partition, made for a transactional producer. They follow the
+                rows of `outs`; those of the changelog go before `changes`.
 
         Raises:
             StateError: the changelog was made anew under us.
             KafkaError: something failed; the outcome is unknown until the next takeover, the writer is spent.
         """
-        rows = self._grouped(outs, {topic: await self.partitions(topic) for topic in {o.topic for o in outs}})
+        finished = dict(ready or {})
+        states_ready = finished.pop((changelog, self._partition), ())
+        topics = {out.topic for out in outs} | {topic for topic, _ in finished}
+        rows = self._grouped(outs, {topic: await self.partitions(topic) for topic in topics})
         await self._producer.begin_transaction()
         try:
-            sends = [self.send(topic, p, batch, self._public) for (topic, p), batch in rows.items()]
-            states: Iterable[Row] = ((key, state, []) for key, state in changes)
-            sends.append(self.send(changelog, self._partition, states, self._internal))
+            sends = [
+                self._send_public(topic, p, rows.get((topic, p), ()), finished.get((topic, p), ()))
+                for topic, p in dict.fromkeys((*rows, *finished))
+            ]
+            sends.append(self._send_states(changelog, states_ready, changes))
             # All are waited for, also when one fails: an abort must not race with our own sends.
             written = -1
             for outcome in await asyncio.gather(*sends, return_exceptions=True):
@@ -204,6 +226,28 @@ class Writer(Sender):
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._producer.abort_transaction(), CLOSE_SECONDS)
             raise
+
+    async def _send_public(
+        self, topic: str, partition: int, rows: Iterable[Row], ready: Iterable[Any]
+    ) -> int:
+        await self.send(topic, partition, rows, self._public)
+        return await self.send_ready(topic, partition, ready)
+
+    async def _send_states(
+        self, changelog: str, ready: Iterable[Any], changes: Iterable[tuple[bytes, bytes | None]]
+    ) -> int:
+        for batch in ready:
+            # Each is looked at: behind many rows, the last may stand beyond the end that we know again.
+            self._look_at_changelog(changelog, await self.send_ready(changelog, self._partition, (batch,)))
+        rows: Iterable[Row] = ((key, state, []) for key, state in changes)
+        return await self.send(changelog, self._partition, rows, self._internal)
+
+    async def alike(self, topics: Iterable[str]) -> bool:
+        """Tell whether topics have as many partitions as the keyed one: then all we write is in ours."""
+        for topic in topics:
+            if await self.partitions(topic) != self._partitions:
+                return False
+        return True
 
     def _look_at_changelog(self, changelog: str, written: int) -> None:
         """Refuse to go on in a changelog that was made anew: it would hold only what changed since."""

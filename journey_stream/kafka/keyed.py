@@ -12,20 +12,21 @@ waited. Until P is reached nothing is let go and nothing committed: all that wai
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any, cast
 from uuid import uuid4
 
 from journey_stream.backfill import told_apart
-from journey_stream.events.decode import Decoder, Filtered
+from journey_stream.events.decode import Decoder
 from journey_stream.kafka import hop
+from journey_stream.kafka.compiled import EVERYTHING, CoreBuffer, Runs
 from journey_stream.kafka.direct import Directs
+from journey_stream.kafka.hop_records import event_of, head_of
 from journey_stream.kafka.keyed_values import Checkpoint, Options, Record
-from journey_stream.kafka.meta import META_FORMAT, Meta, write_meta
+from journey_stream.kafka.meta import META_FORMAT, DirectPosition, Meta, write_meta
 from journey_stream.kafka.received import Received
 from journey_stream.kafka.versions import Settled, settle
-from journey_stream.letters import AS_OF, as_of_then
 from journey_stream.release import BEGINNING, PartitionClock, ReleaseBuffer, classify, settled
 from journey_stream.values import (
     NEVER,
@@ -48,7 +49,9 @@ class KeyedPartition:
     def __init__(self, engine: Any, decoder: Decoder, sources: Iterable[bytes], options: Options) -> None:
         self.engine = engine
         self.clock = PartitionClock(options.mode, sources)
-        self.buffer = ReleaseBuffer()
+        core = getattr(engine, "core", None)
+        """The compiled core, if that does the work."""
+        self.buffer = ReleaseBuffer() if core is None else CoreBuffer(core)
         self.counts: Counter[tuple[str, str]] = Counter()
         """Events by (source topic, outcome) since the last `checkpoint`."""
         self.position = 0
@@ -87,6 +90,7 @@ class KeyedPartition:
         self._topics: dict[bytes, str] = {}
         self._dead: list[DeadLetter] = []
         self._applied: list[tuple[Event, Record]] = []
+        self.runs = None if core is None else Runs(core, options, self.counts)
         self.direct = Directs(self, decoder)
         """Source partitions that are read without the hop."""
 
@@ -135,10 +139,19 @@ class KeyedPartition:
         for source in sources:
             self.clock.expect(source)
 
-    def take(self, records: Iterable[Record], now: int) -> None:
+    def take(self, records: Sequence[Record], now: int) -> None:
         """Take in records of the keyed topic, in offset order."""
         clock: int | None = None
-        for record in records:
+        place, count, runs = 0, len(records), None if self.direct else self.runs
+        while place < count:
+            record = records[place]
+            if runs is not None and record.offset >= self.restored_below:
+                clock = self.clock.clock(now) if clock is None else clock
+                begun, place = place, runs.of_hop(records, place, clock, self._received, self.clock.sources)
+                if place > begun:
+                    self._reached(records[place - 1].offset + 1)
+                    continue
+            place += 1
             header = head_of(record)
             if header[:2] == hop.MARKER_BYTES:
                 if record.offset >= self.restored_below:
@@ -148,15 +161,29 @@ class KeyedPartition:
                 if clock is None:
                     clock = self.clock.clock(now)
                 self._receive(record, header, clock)
-            if record.offset + 1 >= self.position:
-                self.position = record.offset + 1
-                self.rereading = False
+            self._reached(record.offset + 1)
+        self._note_runs()
         self.clock.clock(now)
         self.dirty = not self.waits
+
+    def _reached(self, position: int) -> None:
+        """The keyed topic has been taken in up to here."""
+        if position >= self.position:
+            self.position = position
+            self.rereading = False
+
+    def _note_runs(self) -> None:
+        """Take over what the compiled core noted of the events it took in."""
+        runs = self.runs
+        if runs is not None and runs.first != NEVER:
+            self.first = min(self.first, runs.first)
+            self.oldest_arrival = min(self.oldest_arrival, runs.arrival)
+            runs.first = runs.arrival = NEVER
 
     def take_direct(self, topic: str, records: Sequence[Record], now: int) -> None:
         """Take in records of a source partition that is read without the hop, in offset order."""
         self.direct.take(topic, records, self.clock, now)
+        self._note_runs()
         self.oldest_arrival = min(self.oldest_arrival, records[0].timestamp * 1000)
         self.dirty = not self.waits
 
@@ -210,9 +237,14 @@ class KeyedPartition:
             and self.engine.next_due > options.until
         )
 
-    def checkpoint(self) -> Checkpoint:
-        """Collect all that the next transaction has to hold. What is collected here is not given again."""
-        drained = self.engine.drain()
+    def checkpoint(self, *, ready: bool = False) -> Checkpoint:
+        """Collect all that the next transaction has to hold. What is collected here is not given again.
+
+        `ready` lets the compiled core, where it does the work, give batches for topics that are partitioned
+        as the keyed one.
+        """
+        packed = ready and self.runs is not None and self._options.fence == BEGINNING
+        drained = self.engine.drain_ready() if packed else self.engine.drain()
         self.engine_counts.update(drained.counts)
         self.unknown.update(drained.unknown)
         self._count_population(drained.population)
@@ -225,29 +257,17 @@ class KeyedPartition:
         if self.rereading:
             oldest = self.oldest
         options = self._options
-        meta = Meta(
-            META_FORMAT,
-            self.position,
-            oldest,
-            self.released,
-            self.clock.reached,
-            {source: (p.highest, p.idle, p.wall) for source, p in self.clock.sources.items()},
-            self._received.highest,
-            options.application,
-            self.settled.known,
-            self.population,
-            self._received.times,
-            self.began,
-            self.first,
-            options.keyed_input,
-            direct,
-            self.generation,
-        )
+        meta = self._meta(oldest, direct)
         published = drained.records
         if options.fence != BEGINNING:
             published = told_apart(published, options.fence, withhold=options.withhold)
         result = Checkpoint(
-            [*published, *self._dead], drained.changes, write_meta(meta), oldest, self.direct.oldest
+            [*published, *self._dead],
+            drained.changes,
+            write_meta(meta),
+            oldest,
+            self.direct.oldest,
+            drained.ready,
         )
         self._dead = []
         self._applied = []
@@ -255,6 +275,28 @@ class KeyedPartition:
         self.dirty = self.effects = False
         self.oldest_arrival = NEVER
         return result
+
+    def _meta(self, oldest: int, direct: dict[bytes, DirectPosition]) -> Meta:
+        """What a restart has to know."""
+        received = self._received
+        return Meta(
+            META_FORMAT,
+            self.position,
+            oldest,
+            self.released,
+            self.clock.reached,
+            {source: (p.highest, p.idle, p.wall) for source, p in self.clock.sources.items()},
+            received.highest,
+            self._options.application,
+            self.settled.known,
+            self.population,
+            received.times,
+            self.began,
+            self.first,
+            self._options.keyed_input,
+            direct,
+            self.generation,
+        )
 
     def _count_population(self, growth: Mapping[tuple[str, str], int]) -> None:
         for (journey, stage), more in growth.items():
@@ -336,8 +378,15 @@ class KeyedPartition:
         self.counts[topic, lateness] += 1
 
     def _release(self, gate: int, decided: int) -> None:
-        apply, applied = self.engine.apply, self._applied.append
         event_clock = self._options.mode == "event"
+        if isinstance(self.buffer, CoreBuffer):
+            # None at or below W may stay behind, as below.
+            released = self.buffer.release(self, self.released, EVERYTHING, decided, event_clock=event_clock)
+            released += self.buffer.release(self, gate, RELEASE_LIMIT, decided, event_clock=event_clock)
+            self.pending += released
+            self.dirty = self.effects = True
+            return
+        apply, applied = self.engine.apply, self._applied.append
         release, before = self.buffer.release, len(self._applied)
         # None at or below W may stay behind, whatever the limit: a restart would take it for done.
         for event, record in chain(release(self.released), islice(release(gate), RELEASE_LIMIT)):
@@ -345,6 +394,18 @@ class KeyedPartition:
             applied((event, record))
         self.pending += len(self._applied) - before
         self.dirty = self.effects = True
+
+    def apply_here(self, event: Event | None, record: Record, decided: int, *, late: bool) -> None:
+        """Apply an event that the compiled core gave back; None: it is in the record."""
+        if event is None:
+            head = head_of(record)
+            broker_at = hop.unpack(head)[2] if head else record.timestamp * 1000
+            found = event_of(record, broker_at, self._decode)
+            assert type(found) is Event  # the core has read it as one
+            event = found
+            event.late = late
+        self.engine.apply_here(event, decided, late=late)
+        self._applied.append((event, record))
 
     def wait_again(self, event: Event, record: Record) -> None:
         """Let an event wait that waited at the last checkpoint."""
@@ -375,21 +436,3 @@ class KeyedPartition:
         self.counts[letter.topic, "dead"] += 1
         self.pending += 1
         self.effects = True
-
-
-def event_of(
-    record: Record, broker_at: int, decode: Callable[[bytes | None, int], Event | Rejection | Filtered]
-) -> Event | Rejection | Filtered:
-    """Decode the event of a hop record, at the time that a letter sent back asks for."""
-    event = decode(record.value, broker_at)
-    if record.headers[-1][0] == AS_OF and type(event) is Event:
-        return as_of_then(event, record.headers, broker_at)
-    return event
-
-
-def head_of(record: Record) -> bytes:
-    """Give the packed header of the hop, empty where there is none."""
-    headers = record.headers
-    if headers and headers[0][0] == hop.HEADER:
-        return headers[0][1]
-    return b""

@@ -11,6 +11,7 @@ from typing import Protocol
 
 import msgspec
 
+from journey_stream.engine.drained import Ready
 from journey_stream.kafka.versions import Versions
 from journey_stream.release import BEGINNING, Mode
 from journey_stream.values import DeadLetter, Signal, StageNow, Transition
@@ -60,3 +61,5 @@ class Checkpoint(msgspec.Struct):
     oldest: int
     sources: dict[tuple[str, int], int] = {}
     """Lowest offset that still waits per source partition that is read without the hop."""
+    ready: Ready | None = None
+    """Records and states that the compiled core has written down already."""

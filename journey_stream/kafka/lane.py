@@ -25,7 +25,6 @@ from faust.types import TP
 from journey_stream.encode import Encoder
 from journey_stream.errors import BrokerError, StateError, told
 from journey_stream.kafka.change import Past, Rebuild, change_versions, rebuilt
-from journey_stream.kafka.changelog import META_KEY
 from journey_stream.kafka.checkpoint import Writer
 from journey_stream.kafka.direct_intake import Inputs
 from journey_stream.kafka.direct_intake import Worker as DirectWorker
@@ -36,6 +35,7 @@ from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.local_restore import restore_on_disk
 from journey_stream.kafka.local_states import RocksStates
 from journey_stream.kafka.metrics import Metrics
+from journey_stream.kafka.outgoing import encoded, packable
 from journey_stream.kafka.pace import Limits, Pace
 from journey_stream.kafka.restoring import restore
 from journey_stream.kafka.standbys import Warm
@@ -362,20 +362,16 @@ class JourneyLane:
         # What is not ours has to be with its partition before the position behind it is committed.
         await self.inputs.send_on()
         arrived, pending = logic.oldest_arrival, logic.pending
-        checkpoint = logic.checkpoint()
-        encode = self._encoder.encode_all
-        outs = [out for record in checkpoint.records for out in encode(record)]
-        changes: list[tuple[bytes, bytes | None]] = [
-            (key.encode(), state) for key, state in checkpoint.changes
-        ]
-        changes.append((META_KEY, checkpoint.meta))
-        size = sum(len(out.value or b"") for out in outs) + sum(len(state or b"") for _, state in changes)
         writer = self._writer
         assert writer is not None
+        options = self._options
+        compressions = {options.public_compression, options.internal_compression}
+        checkpoint = logic.checkpoint(ready=await packable(self._encoder, writer, compressions))
+        out = encoded(checkpoint, self._encoder, options.changelog, self.tp.partition)
         offsets = {(self.tp.topic, self.tp.partition): checkpoint.oldest, **checkpoint.sources}
         try:
             await asyncio.wait_for(
-                writer.commit(outs, self._options.changelog, changes, offsets), COMMIT_SECONDS
+                writer.commit(out.outs, options.changelog, out.changes, offsets, out.ready), COMMIT_SECONDS
             )
         except TimeoutError:
             self._metrics.checkpoints.labels("failed").inc()
@@ -387,10 +383,12 @@ class JourneyLane:
         if self._states is not None:
             self._states.keep(checkpoint.changes, writer.changelog_end, logic.generation, self._worker.now())
         self._committed_at = time.monotonic()
-        self._pace = self._pace.after(self._committed_at - began, pending, size)
+        self._pace = self._pace.after(self._committed_at - began, pending, out.size)
         self._metrics.checkpoint_seconds.observe(self._committed_at - began)
         self._metrics.checkpoints.labels("committed").inc()
         self._metrics.published(checkpoint.records)
+        if checkpoint.ready is not None:
+            self._metrics.add(checkpoint.ready.moves, checkpoint.ready.calls)
         self._metrics.count_events(logic.counts)
         self._metrics.count_engine(logic)
         if arrived != NEVER:

@@ -176,27 +176,32 @@ class Metrics:
 
     def published(self, records: list[Published]) -> None:
         """Count what a committed checkpoint published."""
-        moves: Tally[tuple[str, str, str, str]] = Tally()
+        moves: Tally[tuple[str, str | None, str, str]] = Tally()
         calls: Tally[tuple[str, str, str]] = Tally()
         back: Tally[tuple[str, str]] = Tally()
         for record in records:
             if isinstance(record, Transition | Signal) and record.corrects is not None:
                 back[record.journey, "transition" if isinstance(record, Transition) else "signal"] += 1
             if isinstance(record, Transition):
-                moves[record.journey, record.from_ or NONE, record.to, record.trigger] += 1
+                moves[record.journey, record.from_, record.to, record.trigger] += 1
             elif isinstance(record, Signal):
                 calls[record.journey, record.signal, record.status] += 1
             elif isinstance(record, DeadLetter):
                 self.dead_letters.labels(record.reason).inc()
             elif not isinstance(record, StageNow):  # pragma: no cover
                 raise TypeError(type(record).__name__)
-        for (journey, from_, to, trigger), n in moves.items():
-            self.transitions.labels(journey, from_, to, trigger).inc(n)
-        for (journey, signal, status), n in calls.items():
-            self.signals.labels(journey, signal, status).inc(n)
-
+        self.add(moves, calls)
         for (journey, sort), n in back.items():
             self.corrections.labels(journey, sort).inc(n)
+
+    def add(
+        self, moves: Mapping[tuple[str, str | None, str, str], int], calls: Mapping[tuple[str, str, str], int]
+    ) -> None:
+        """Add so many changes of stage (journey, from, to, trigger) and signals (journey, signal, status)."""
+        for (journey, from_, to, trigger), n in moves.items():
+            self.transitions.labels(journey, from_ or NONE, to, trigger).inc(n)
+        for (journey, signal, status), n in calls.items():
+            self.signals.labels(journey, signal, status).inc(n)
 
     def count_engine(self, logic: KeyedPartition) -> None:
         """Add what the engine counted, and empty its tallies."""

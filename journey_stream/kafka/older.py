@@ -20,7 +20,8 @@ from journey_stream.errors import VersionError
 from journey_stream.events.decode import Decoder
 from journey_stream.events.derive import derived_events
 from journey_stream.kafka import hop
-from journey_stream.kafka.keyed import KeyedPartition, event_of, head_of
+from journey_stream.kafka.hop_records import event_of, head_of
+from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.keyed_values import Record
 from journey_stream.release import BEGINNING
 from journey_stream.values import NEVER, Event, rfc3339

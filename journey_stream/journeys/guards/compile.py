@@ -16,7 +16,8 @@ from typing import Any
 
 from journey_stream.errors import JourneyDefinitionError
 from journey_stream.journeys.guards import runtime
-from journey_stream.journeys.guards.check import examine
+from journey_stream.journeys.guards.check import Checked, examine
+from journey_stream.journeys.guards.described import describe
 from journey_stream.journeys.guards.emit import Emitter, Known
 from journey_stream.journeys.guards.parse import Expression
 from journey_stream.journeys.guards.pyast import ORDERS
@@ -48,9 +49,13 @@ def compile_expr(expression: Expression, scope: Scope, env: Mapping[str, object]
             f"env binds {', '.join(taken)}: names like v1 and cel_... belong to the compiled code; rename"
         )
         raise ValueError(message)
-    code = compile(to_python(expression, scope), f"<guard {expression.text}>", "exec")
+    checked = _sound(expression, scope)
+    code = compile(_written(checked), f"<guard {expression.text}>", "exec")
     body = next(each for each in code.co_consts if isinstance(each, CodeType))
-    return FunctionType(body, {**_GLOBALS, **(env or {}), "__builtins__": {}}, "guard")
+    guard = FunctionType(body, {**_GLOBALS, **(env or {}), "__builtins__": {}}, "guard")
+    # The same as data, for the compiled core; None: only in Python.
+    guard.__dict__["described"] = describe(checked)
+    return guard
 
 
 def compile_event_expr(
@@ -67,12 +72,20 @@ def explain_code(expression: Expression, scope: Scope) -> str:
 
 def to_python(expression: Expression, scope: Scope) -> ast.Module:
     """Return a module with one function, `guard(c, e, t)`."""
+    return _written(_sound(expression, scope))
+
+
+def _sound(expression: Expression, scope: Scope) -> Checked:
     checked = examine(expression, scope)
     if checked.problems:
         first = checked.problems[0]
         message = f"`{expression.text}`, column {first.column}: {first.message}: {first.suggestion}"
         raise GuardTypeError(message)
-    value = Emitter(checked).value(expression.root, Known(), {})
+    return checked
+
+
+def _written(checked: Checked) -> ast.Module:
+    value = Emitter(checked).value(checked.expression.root, Known(), {})
     arguments = ast.arguments([], [ast.arg(name) for name in ("c", "e", "t")], None, [], [], None, [])
     function = ast.FunctionDef("guard", arguments, [ast.Return(value.expr)], [])
     return ast.fix_missing_locations(ast.Module([function], []))

@@ -133,6 +133,8 @@ class Binding:
     always: bool = False
     """Never unknown."""
     constant: Scalar | tuple[Scalar, ...] | None = None
+    described: object = field(default=None, compare=False)
+    """What `code` says, as data for the compiled core; None: only in Python."""
 
     @classmethod
     def of(cls, value: Scalar | Sequence[Scalar]) -> Binding:

@@ -1,0 +1,414 @@
+//! What Python sees: a compiled program, and the core of a keyed partition: waiting events, customers, timers.
+//!
+//! In: a description, consumed records, events, times. Out: records and states, one by one or as batches for Kafka.
+
+use crate::batch::Batches;
+use crate::encode::{Encoder, Outbox};
+use crate::from_python;
+use crate::murmur::murmur2;
+use crate::partition::{failed, Partition, Rest};
+use crate::program::Program;
+use crate::queue::Person;
+use crate::taking::{self, Lateness, Received};
+use crate::tally;
+use crate::to_python::{self, Classes};
+use crate::waiting::{Buffer, What};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PyList};
+use std::sync::Arc;
+
+#[pyclass(frozen, name = "Program")]
+pub struct PyProgram(Arc<Program>);
+
+#[pymethods]
+impl PyProgram {
+    /// Compile a description; a ValueError says what in it is not known here.
+    #[new]
+    fn new(description: &str) -> PyResult<PyProgram> {
+        Ok(PyProgram(Arc::new(Program::parse(description).map_err(PyValueError::new_err)?)))
+    }
+}
+
+#[pyclass(unsendable)]
+pub struct Core {
+    partition: Partition,
+    buffer: Buffer,
+    classes: Classes,
+    encoder: Encoder,
+    /// Event types that others follow from.
+    special: Vec<usize>,
+}
+
+#[pymethods]
+impl Core {
+    #[new]
+    fn new(py: Python, program: &PyProgram, store: &Bound<PyAny>, cache: usize) -> PyResult<Core> {
+        let p = program.0.clone();
+        let special = p.vocab.types.iter().enumerate().filter(|(_, kind)| kind.name == "referral_converted");
+        Ok(Core {
+            special: special.map(|(place, _)| place).collect(),
+            encoder: Encoder::of(&p),
+            partition: Partition::new(p, Rest::of(store)?, cache),
+            buffer: Buffer::default(),
+            classes: Classes::new(py)?,
+        })
+    }
+
+    #[getter]
+    fn horizon(&self) -> i64 {
+        self.partition.horizon
+    }
+
+    #[setter]
+    fn set_horizon(&mut self, horizon: i64) {
+        self.partition.horizon = horizon;
+    }
+
+    /// How many more are known than are at rest.
+    #[getter]
+    fn grown(&self) -> i64 {
+        self.partition.grown
+    }
+
+    // One event, one timer.
+
+    /// Apply an event of `values.Event`; True: Python has to do it.
+    fn apply(&mut self, py: Python, event: &Bound<PyAny>, now: i64, late: bool) -> PyResult<bool> {
+        match from_python::event_of(event, &self.partition.p.vocab)? {
+            Some(event) => self.partition.apply(py, &event, now, late),
+            None => {
+                let person: String = event.getattr("person")?.extract()?;
+                self.partition.flush(py, &Arc::from(person))?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Fire timers; gives how many fired, at how many customers it looked, and (due, person) of an entry that
+    /// Python has to see to before going on.
+    fn fire(
+        &mut self,
+        py: Python,
+        until: i64,
+        now: i64,
+        limit: Option<usize>,
+        hint: &Bound<PyAny>,
+    ) -> PyResult<(usize, usize, Option<(i64, String)>)> {
+        let limit = limit.unwrap_or(usize::MAX);
+        let (fired, looked, entry) = self.partition.fire(py, until, now, limit, hint)?;
+        Ok((fired, looked, entry.map(|(at, person)| (at, person.to_string()))))
+    }
+
+    /// Put a person to rest, for Python to look at, or (`keep`) to work on until the next drain.
+    fn flush(&mut self, py: Python, person: &str, keep: bool) -> PyResult<()> {
+        let person = Arc::from(person);
+        let before = self.partition.foreign.contains(&person);
+        self.partition.flush(py, &person)?;
+        if !keep && !before {
+            self.partition.foreign.remove(&person);
+        }
+        Ok(())
+    }
+
+    fn flush_all(&mut self, py: Python) -> PyResult<()> {
+        for person in self.partition.people_hot() {
+            self.flush(py, &person, false)?;
+        }
+        Ok(())
+    }
+
+    // What came of it.
+
+    /// Records, changes and counts since the last drain, one by one.
+    fn drain<'py>(&mut self, py: Python<'py>, fold: &Bound<PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        let touched = self.partition.touched_any();
+        let written = self.partition.written(py, fold)?;
+        let changes = PyList::empty(py);
+        for each in written {
+            changes.append((&*each.person, each.blob))?;
+        }
+        let records = PyList::empty(py);
+        let p = self.partition.p.clone();
+        for record in std::mem::take(&mut self.partition.run.records) {
+            records.append(to_python::record(py, &p, &self.classes, &record)?)?;
+        }
+        let drained = self.told(py, touched)?;
+        drained.set_item("written", changes.len())?;
+        drained.set_item("changes", changes)?;
+        drained.set_item("records", records)?;
+        Ok(drained)
+    }
+
+    /// The same as batches ready for Kafka, stamped `timestamp` (milliseconds); records as counts of what they say.
+    fn drain_ready<'py>(
+        &mut self,
+        py: Python<'py>,
+        fold: &Bound<PyAny>,
+        timestamp: i64,
+        limit: usize,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let touched = self.partition.touched_any();
+        let written = self.partition.written(py, fold)?;
+        let mut out = Outbox::new(true, timestamp, limit);
+        for each in &written {
+            out.state(&each.person, each.blob.as_ref().map(|blob| blob.bind(py).as_bytes()));
+        }
+        let records = std::mem::take(&mut self.partition.run.records);
+        self.encoder.records(&records, &mut out).map_err(failed)?;
+        let drained = self.told(py, touched)?;
+        tally::count(py, &self.partition.p, &records, &drained)?;
+        drained.set_item("written", written.len())?;
+        let mut size = 0;
+        let parts = [
+            ("transitions", &mut out.transitions),
+            ("signals", &mut out.signals),
+            ("stages", &mut out.stages),
+            ("states", &mut out.states),
+        ];
+        for (name, batches) in parts {
+            drained.set_item(name, ready(py, batches, &mut size)?)?;
+        }
+        drained.set_item("size", size)?;
+        Ok(drained)
+    }
+
+    // The queue, for whoever is at work in Python.
+
+    fn queue_load(&mut self, person: &str, hint: i64, due: i64) {
+        self.partition.queue.load(Arc::from(person), hint, due);
+    }
+
+    fn queue_moved(&mut self, person: &str, before: i64, after: i64) {
+        self.partition.queue.moved(&Arc::from(person), before, after);
+    }
+
+    fn queue_bound(&self, person: &str, hint: i64) -> i64 {
+        self.partition.queue.bound(&Arc::from(person), hint)
+    }
+
+    fn queue_put(&mut self, person: &str, due: i64, hint: i64) {
+        self.partition.queue.put(&Arc::from(person), due, hint);
+    }
+
+    fn queue_forget(&mut self, person: &str) {
+        self.partition.queue.forget(&Arc::from(person));
+    }
+
+    #[getter]
+    fn next_due(&self) -> i64 {
+        self.partition.queue.next_due()
+    }
+
+    #[getter]
+    fn queued(&self) -> usize {
+        self.partition.queue.len()
+    }
+
+    /// Build the queue anew; `hint(person)` for those who are not at work here.
+    fn queue_rebuild(&mut self, people: &Bound<PyAny>, hint: &Bound<PyAny>) -> PyResult<()> {
+        let mut found: Vec<(Person, i64)> = Vec::new();
+        for person in people.try_iter()? {
+            let person: Person = Arc::from(person?.extract::<&str>()?);
+            let due = match self.partition.hot.get(&person) {
+                Some(hot) => hot.c.due,
+                None => hint.call1((&*person,))?.extract()?,
+            };
+            found.push((person, due));
+        }
+        self.partition.queue.rebuild(found.into_iter());
+        Ok(())
+    }
+
+    // Waiting events.
+
+    /// Keep an event of `values.Event` until the clock has come to it.
+    fn push(&mut self, event: &Bound<PyAny>, tag: &Bound<PyAny>) -> PyResult<()> {
+        let topic: String = tag.getattr("topic")?.extract()?;
+        let topic = self.buffer.topic(&topic);
+        let offset = tag.getattr("offset")?.extract()?;
+        let tag = tag.clone().unbind();
+        match from_python::event_of(event, &self.partition.p.vocab)? {
+            Some(event) => {
+                let (at, id) = (event.at, event.id().to_string());
+                self.buffer.push(at, &id, What::Ours(Box::new(event)), tag, topic, offset);
+            }
+            None => {
+                let at = event.getattr("at")?.extract()?;
+                let id: String = event.getattr("event_id")?.extract()?;
+                self.buffer.push(at, &id, What::Theirs(event.clone().unbind()), tag, topic, offset);
+            }
+        }
+        Ok(())
+    }
+
+    #[getter]
+    fn waiting(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// Time of the first event waiting, None if none.
+    #[getter]
+    fn earliest(&self) -> Option<i64> {
+        self.buffer.earliest()
+    }
+
+    /// Per topic the tag with the lowest offset that waits.
+    fn lowest(&self, py: Python) -> Vec<Py<PyAny>> {
+        self.buffer.lowest(py)
+    }
+
+    /// Apply waiting events up to `until` in order, at most `limit`.
+    ///
+    /// Gives how many were let go, and what Python has to apply before going on: (event or None, tag, late); with
+    /// None the event is to be decoded from the tag.
+    fn release(
+        &mut self,
+        py: Python,
+        until: i64,
+        limit: usize,
+        decided: i64,
+        event_clock: bool,
+    ) -> PyResult<(usize, Option<(Option<Py<PyAny>>, Py<PyAny>, bool, i64)>)> {
+        let mut count = 0;
+        while count < limit {
+            let Some(waiting) = self.buffer.pop(until) else { break };
+            count += 1;
+            let now = if event_clock { waiting.at.max(decided) } else { decided };
+            match waiting.what {
+                What::Ours(event) => {
+                    if self.partition.apply(py, &event, now, event.late)? {
+                        return Ok((count, Some((None, waiting.tag, event.late, now))));
+                    }
+                }
+                What::Theirs(event) => {
+                    let bound = event.bind(py);
+                    let late = bound.getattr("late")?.extract()?;
+                    let person: String = bound.getattr("person")?.extract()?;
+                    self.partition.flush(py, &Arc::from(person))?;
+                    return Ok((count, Some((Some(event), waiting.tag, late, now))));
+                }
+            }
+        }
+        Ok((count, None))
+    }
+
+    /// Take plain records of a source partition in, from `start` on: see `taking::direct`.
+    ///
+    /// Gives (next, on time, late, first, highest, oldest).
+    #[allow(clippy::too_many_arguments)]
+    fn take_direct(
+        &mut self,
+        py: Python,
+        records: &Bound<PyList>,
+        start: usize,
+        topic: &str,
+        times: (i64, i64, i64),
+        as_of: &str,
+        place: (u32, u32),
+    ) -> PyResult<(usize, u64, u64, i64, i64, i64)> {
+        let lateness = Lateness { clock: times.0, allowed: times.1, window: times.2 };
+        let (partition, partitions) = place;
+        let ours = |person: &str| (murmur2(person.as_bytes()) & 0x7fff_ffff) % partitions == partition;
+        let buffer = &mut self.buffer;
+        let special = &self.special;
+        let t = taking::direct(
+            py, &self.partition, buffer, records, start, topic, lateness, as_of, ours, special,
+        )?;
+        Ok((t.next, t.on_time, t.late, t.first, t.highest, t.oldest))
+    }
+
+    /// Take plain records of the keyed topic in, from `start` on: see `taking::hop`.
+    ///
+    /// `highest` and `times` are those of `Received`; they are brought up to date. Gives (next, first, oldest,
+    /// {source: (on time, late)}).
+    #[allow(clippy::too_many_arguments)]
+    fn take_hop<'py>(
+        &mut self,
+        py: Python<'py>,
+        records: &Bound<PyList>,
+        start: usize,
+        topic: &str,
+        lateness: (i64, i64, i64),
+        header: &str,
+        as_of: &str,
+        highest: &Bound<PyDict>,
+        times: &Bound<PyDict>,
+        sources: &Bound<PyAny>,
+    ) -> PyResult<(usize, i64, i64, Bound<'py, PyDict>)> {
+        let lateness = Lateness { clock: lateness.0, allowed: lateness.1, window: lateness.2 };
+        let headers = (header, as_of);
+        let mut received = Received::new();
+        for source in sources.try_iter()? {
+            let source = source?.downcast_into::<PyBytes>()?;
+            let known = match highest.get_item(&source)? {
+                Some(known) => known.extract()?,
+                None => -1,
+            };
+            received.insert(source.as_bytes().to_vec(), (known, 0, 0, 0));
+        }
+        let taken = taking::hop(
+            py, &self.partition, &mut self.buffer, records, start, topic, lateness, headers, &mut received,
+        )?;
+        let counts = PyDict::new(py);
+        for (source, (sub_offset, at, on_time, late)) in received {
+            if on_time + late > 0 {
+                let source = PyBytes::new(py, &source);
+                highest.set_item(&source, sub_offset)?;
+                times.set_item(&source, at)?;
+                counts.set_item(source, (on_time, late))?;
+            }
+        }
+        Ok((taken.next, taken.first, taken.oldest, counts))
+    }
+}
+
+impl Core {
+    /// Counts, and whose states were put to rest for Python.
+    fn told<'py>(&mut self, py: Python<'py>, touched: bool) -> PyResult<Bound<'py, PyDict>> {
+        let partition = &mut self.partition;
+        let told = PyDict::new(py);
+        let counts = PyDict::new(py);
+        let c = std::mem::take(&mut partition.counts);
+        for (name, count) in [
+            ("applied", c.applied),
+            ("late", c.late),
+            ("disordered", c.disordered),
+            ("duplicate", c.duplicate),
+            ("unknown_person", c.unknown_person),
+            ("timers", c.timers),
+            ("forgotten", c.forgotten),
+            ("new", c.new),
+        ] {
+            if count > 0 {
+                counts.set_item(name, count)?;
+            }
+        }
+        let unknown = PyDict::new(py);
+        for ((j, rule), count) in std::mem::take(&mut partition.run.unknown) {
+            unknown.set_item((&partition.p.journeys[j].id, rule.as_str()), count)?;
+        }
+        let flushed = partition.take_flushed().into_iter();
+        let flushed: Vec<(String, bool)> = flushed.map(|(person, new)| (person.to_string(), new)).collect();
+        told.set_item("touched", touched)?;
+        told.set_item("counts", counts)?;
+        told.set_item("unknown", unknown)?;
+        told.set_item("flushed", flushed)?;
+        Ok(told)
+    }
+}
+
+fn ready<'py>(py: Python<'py>, batches: &mut Batches, size: &mut usize) -> PyResult<Bound<'py, PyList>> {
+    let made = PyList::empty(py);
+    for batch in batches.take() {
+        *size += batch.len(py);
+        made.append(Py::new(py, batch)?)?;
+    }
+    Ok(made)
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyProgram>()?;
+    m.add_class::<Core>()
+}
+

@@ -1,0 +1,369 @@
+//! The state of one customer, and its bytes: `engine/state.py` field by field, byte by byte.
+//!
+//! In: a core (msgpack of a compact array). Out: a `Customer`, or the same bytes again.
+
+use crate::value::{self, damaged, Reader, Res, Val};
+use compact_str::CompactString;
+use std::sync::Arc;
+
+pub const NOWHERE: i64 = -1;
+pub const NEVER: i64 = i64::MAX;
+pub const VERSION: u8 = 2;
+pub const HEADER: usize = 17;
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Armed {
+    At(i64),
+    Ids(Vec<(CompactString, i64)>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum Partial {
+    Starts(Vec<Option<i64>>),
+    Ids(Vec<(CompactString, Vec<Option<i64>>)>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Raised {
+    pub until: Option<i64>,
+    pub id: Vec<u8>,
+    pub by: Option<CompactString>,
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Customer {
+    pub stages: Vec<i64>,
+    pub entered: Vec<i64>,
+    pub sequences: Vec<i64>,
+    pub loops: Vec<i64>,
+    pub entries: Vec<Option<Vec<(i64, i64)>>>,
+    pub memories: Option<Vec<(i64, i64)>>,
+    pub attrs: Vec<Val>,
+    pub armed: Vec<(i64, Armed)>,
+    pub partial: Option<Vec<(i64, Partial)>>,
+    pub raised: Option<Vec<(i64, Vec<Raised>)>>,
+    pub rates: Option<Vec<(i64, Vec<i64>)>>,
+    pub seen: Vec<u8>,
+    pub days: Vec<i64>,
+    pub latest: i64,
+    pub active: i64,
+    pub sessions: Vec<i64>,
+    pub messages: Vec<i64>,
+    pub consent: i64,
+    pub known: bool,
+    pub test: bool,
+    pub anonymous_id: Option<CompactString>,
+    pub account_id: Option<CompactString>,
+    pub locale: Option<CompactString>,
+    pub country: Option<CompactString>,
+    pub timezone: Option<CompactString>,
+    pub young: Option<Vec<(i64, i64)>>,
+    // The scratch of a batch: never part of the bytes.
+    pub person: PersonId,
+    pub due: i64,
+    pub before: Option<Vec<Val>>,
+    pub earlier: Option<Vec<i64>>,
+    pub first: Option<(i64, i64, Option<CompactString>)>,
+    pub id: Option<CompactString>,
+}
+
+/// Shared text of a person; `Default` is the empty one.
+#[derive(Clone, Debug)]
+pub struct PersonId(pub Arc<str>);
+
+impl Default for PersonId {
+    fn default() -> Self {
+        PersonId(Arc::from(""))
+    }
+}
+
+impl std::ops::Deref for PersonId {
+    type Target = str;
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+fn opt<T>(r: &mut Reader, read: impl FnOnce(&mut Reader) -> Res<T>) -> Res<Option<T>> {
+    if r.nil() {
+        return Ok(None);
+    }
+    read(r).map(Some)
+}
+
+fn starts(r: &mut Reader) -> Res<Vec<Option<i64>>> {
+    let n = r.array()?;
+    (0..n).map(|_| opt(r, |r| r.int())).collect()
+}
+
+fn is_map(r: &Reader) -> bool {
+    matches!(r.bytes.get(r.at), Some(0x80..=0x8f | 0xde | 0xdf))
+}
+
+pub fn decode_core(person: Arc<str>, core: &[u8]) -> Res<Customer> {
+    let r = &mut Reader::new(core);
+    let n = r.array()?;
+    if !(20..=26).contains(&n) {
+        return damaged("a state of another shape");
+    }
+    let mut c = Customer {
+        stages: r.ints()?,
+        entered: r.ints()?,
+        sequences: r.ints()?,
+        loops: r.ints()?,
+        ..Customer::default()
+    };
+    let count = r.array()?;
+    for _ in 0..count {
+        c.entries.push(opt(r, |r| r.pairs())?);
+    }
+    c.memories = opt(r, |r| r.pairs())?;
+    let count = r.array()?;
+    c.attrs.reserve(count.min(4096));
+    for _ in 0..count {
+        c.attrs.push(r.val()?);
+    }
+    let count = r.map()?;
+    c.armed.reserve(count.min(4096));
+    for _ in 0..count {
+        let k = r.int()?;
+        let held = if is_map(r) {
+            let n = r.map()?;
+            let mut ids = Vec::with_capacity(n.min(4096));
+            for _ in 0..n {
+                ids.push((CompactString::new(r.text()?), r.int()?));
+            }
+            Armed::Ids(ids)
+        } else {
+            Armed::At(r.int()?)
+        };
+        c.armed.push((k, held));
+    }
+    c.partial = opt(r, |r| {
+        let n = r.map()?;
+        (0..n)
+            .map(|_| {
+                let k = r.int()?;
+                if !is_map(r) {
+                    return Ok((k, Partial::Starts(starts(r)?)));
+                }
+                let n = r.map()?;
+                let ids: Res<Vec<_>> =
+                    (0..n).map(|_| Ok((CompactString::new(r.text()?), starts(r)?))).collect();
+                Ok((k, Partial::Ids(ids?)))
+            })
+            .collect()
+    })?;
+    c.raised = opt(r, |r| {
+        let n = r.map()?;
+        (0..n)
+            .map(|_| {
+                let k = r.int()?;
+                let n = r.array()?;
+                let all: Res<Vec<_>> = (0..n)
+                    .map(|_| {
+                        if r.array()? != 3 {
+                            return damaged("a raised signal of another shape");
+                        }
+                        Ok(Raised {
+                            until: opt(r, |r| r.int())?,
+                            id: r.bin()?.to_vec(),
+                            by: r.opt_text()?,
+                        })
+                    })
+                    .collect();
+                Ok((k, all?))
+            })
+            .collect()
+    })?;
+    c.rates = opt(r, |r| {
+        let n = r.map()?;
+        (0..n).map(|_| Ok((r.int()?, r.ints()?))).collect()
+    })?;
+    c.seen = r.bin()?.to_vec();
+    c.days = r.ints()?;
+    c.latest = r.int()?;
+    c.active = r.int()?;
+    c.sessions = r.ints()?;
+    c.messages = r.ints()?;
+    c.consent = r.int()?;
+    c.known = r.bool()?;
+    c.test = r.bool()?;
+    for place in 20..n {
+        match place {
+            20 => c.anonymous_id = r.opt_text()?,
+            21 => c.account_id = r.opt_text()?,
+            22 => c.locale = r.opt_text()?,
+            23 => c.country = r.opt_text()?,
+            24 => c.timezone = r.opt_text()?,
+            _ => c.young = opt(r, |r| r.pairs())?,
+        }
+    }
+    if r.at != core.len() {
+        return damaged("bytes behind the state");
+    }
+    c.person = PersonId(person);
+    c.due = NEVER;
+    Ok(c)
+}
+
+fn put_starts(out: &mut Vec<u8>, starts: &[Option<i64>]) {
+    value::put_array(out, starts.len());
+    for start in starts {
+        put_opt_int(out, *start);
+    }
+}
+
+pub fn put_opt_int(out: &mut Vec<u8>, value: Option<i64>) {
+    match value {
+        None => value::put_nil(out),
+        Some(value) => value::put_int(out, value),
+    }
+}
+
+fn put_opt_text(out: &mut Vec<u8>, text: &Option<CompactString>) {
+    value::put_opt_str(out, text.as_deref());
+}
+
+pub fn put_core(out: &mut Vec<u8>, c: &Customer) {
+    value::put_array(out, 26);
+    value::put_ints(out, &c.stages);
+    value::put_ints(out, &c.entered);
+    value::put_ints(out, &c.sequences);
+    value::put_ints(out, &c.loops);
+    value::put_array(out, c.entries.len());
+    for each in &c.entries {
+        match each {
+            None => value::put_nil(out),
+            Some(pairs) => value::put_pairs(out, pairs),
+        }
+    }
+    put_opt_pairs(out, &c.memories);
+    value::put_array(out, c.attrs.len());
+    for each in &c.attrs {
+        value::put_val(out, each);
+    }
+    value::put_map(out, c.armed.len());
+    for (k, held) in &c.armed {
+        value::put_int(out, *k);
+        match held {
+            Armed::At(at) => value::put_int(out, *at),
+            Armed::Ids(ids) => {
+                value::put_map(out, ids.len());
+                for (name, at) in ids {
+                    value::put_str(out, name);
+                    value::put_int(out, *at);
+                }
+            }
+        }
+    }
+    match &c.partial {
+        Some(partial) if !partial.is_empty() => {
+            value::put_map(out, partial.len());
+            for (k, held) in partial {
+                value::put_int(out, *k);
+                match held {
+                    Partial::Starts(starts) => put_starts(out, starts),
+                    Partial::Ids(ids) => {
+                        value::put_map(out, ids.len());
+                        for (name, starts) in ids {
+                            value::put_str(out, name);
+                            put_starts(out, starts);
+                        }
+                    }
+                }
+            }
+        }
+        _ => value::put_nil(out),
+    }
+    match &c.raised {
+        Some(raised) if !raised.is_empty() => {
+            value::put_map(out, raised.len());
+            for (k, all) in raised {
+                value::put_int(out, *k);
+                value::put_array(out, all.len());
+                for each in all {
+                    value::put_array(out, 3);
+                    put_opt_int(out, each.until);
+                    value::put_bytes(out, &each.id);
+                    put_opt_text(out, &each.by);
+                }
+            }
+        }
+        _ => value::put_nil(out),
+    }
+    match &c.rates {
+        Some(rates) if !rates.is_empty() => {
+            value::put_map(out, rates.len());
+            for (k, times) in rates {
+                value::put_int(out, *k);
+                value::put_ints(out, times);
+            }
+        }
+        _ => value::put_nil(out),
+    }
+    value::put_bytes(out, &c.seen);
+    value::put_ints(out, &c.days);
+    value::put_int(out, c.latest);
+    value::put_int(out, c.active);
+    value::put_ints(out, &c.sessions);
+    value::put_ints(out, &c.messages);
+    value::put_int(out, c.consent);
+    value::put_bool(out, c.known);
+    value::put_bool(out, c.test);
+    put_opt_text(out, &c.anonymous_id);
+    put_opt_text(out, &c.account_id);
+    put_opt_text(out, &c.locale);
+    put_opt_text(out, &c.country);
+    put_opt_text(out, &c.timezone);
+    // As it is: an empty `young` is written as an empty map.
+    match &c.young {
+        None => value::put_nil(out),
+        Some(pairs) => value::put_pairs(out, pairs),
+    }
+}
+
+/// None where there is nothing in it, as Python's `held or None`.
+fn put_opt_pairs(out: &mut Vec<u8>, pairs: &Option<Vec<(i64, i64)>>) {
+    match pairs {
+        Some(pairs) if !pairs.is_empty() => value::put_pairs(out, pairs),
+        _ => value::put_nil(out),
+    }
+}
+
+/// State at rest without a history: header and core.
+pub fn encode(c: &Customer, fingerprint: &[u8; 4]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(512);
+    out.push(VERSION);
+    out.extend_from_slice(&(c.due as u64).to_be_bytes());
+    out.extend_from_slice(fingerprint);
+    out.extend_from_slice(&[0; 4]);
+    put_core(&mut out, c);
+    let length = (out.len() - HEADER) as u32;
+    out[13..17].copy_from_slice(&length.to_be_bytes());
+    out
+}
+
+// Small maps in the order of insertion, as dicts of Python.
+
+pub fn find<'a, V>(map: &'a [(i64, V)], key: i64) -> Option<&'a V> {
+    map.iter().find(|(k, _)| *k == key).map(|(_, v)| v)
+}
+
+pub fn find_mut<V>(map: &mut [(i64, V)], key: i64) -> Option<&mut V> {
+    map.iter_mut().find(|(k, _)| *k == key).map(|(_, v)| v)
+}
+
+/// `map[key] = value`: a key that is there keeps its place.
+pub fn set<V>(map: &mut Vec<(i64, V)>, key: i64, value: V) {
+    match find_mut(map, key) {
+        Some(held) => *held = value,
+        None => map.push((key, value)),
+    }
+}
+
+/// `map.pop(key, None)`.
+pub fn pop<V>(map: &mut Vec<(i64, V)>, key: i64) -> Option<V> {
+    let at = map.iter().position(|(k, _)| *k == key)?;
+    Some(map.remove(at).1)
+}

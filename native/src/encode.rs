@@ -1,0 +1,301 @@
+//! Records out as bytes: `encode.py`, `wire.py`, `net.record_id` and `engine/stages.py`, for one topic per sort.
+//!
+//! In: `Record`s. Out: rows of record batches (key, JSON value, CloudEvents headers), the same bytes as Python's.
+//! Strategy: what a journey's definition says is turned to JSON once, when the encoder is made; headers that
+//! records of one stage share are kept; what records of one event say alike is written once (`Spoken`).
+
+use crate::batch::Batches;
+use crate::customer::NOWHERE;
+use crate::json;
+use crate::program::Program;
+use crate::encode_tables::{put_opt, Labels, Shared, Sort, Tables, Text};
+use crate::record::{Gone, Record, Signal, Transition};
+use crate::record_id::cancelled_id;
+use crate::spoken::Spoken;
+use crate::value::{damaged, Res};
+use std::collections::HashMap;
+
+/// Rows by topic, all of one partition.
+pub struct Outbox {
+    pub transitions: Batches,
+    pub signals: Batches,
+    pub stages: Batches,
+    /// Of the changelog: states by person.
+    pub states: Batches,
+}
+
+impl Outbox {
+    /// `timestamp`: milliseconds since the epoch, of all its records.
+    pub fn new(transactional: bool, timestamp: i64, limit: usize) -> Outbox {
+        let batches = || Batches::limited(transactional, timestamp, limit);
+        Outbox { transitions: batches(), signals: batches(), stages: batches(), states: batches() }
+    }
+
+    /// A state at rest; None: the person is forgotten.
+    pub fn state(&mut self, person: &str, state: Option<&[u8]>) {
+        self.states.append_raw(Some(person.as_bytes()), state, 0, [&[], &[]]);
+    }
+}
+
+pub struct Encoder {
+    tables: Tables,
+    start: Text,
+    shared: HashMap<Labels, Shared, ahash::RandomState>,
+}
+
+impl Encoder {
+    pub fn of(p: &Program) -> Encoder {
+        Encoder::new(Tables::of(p))
+    }
+
+    pub fn new(tables: Tables) -> Encoder {
+        Encoder { tables, start: Text::new("start"), shared: HashMap::default() }
+    }
+
+    /// Records in order, and behind them the last stage per person and journey (`stages.with_stages`).
+    pub fn records(&mut self, records: &[Record], out: &mut Outbox) -> Res<()> {
+        let mut spoken = Spoken::default();
+        let mut places: HashMap<(&str, usize), usize, ahash::RandomState> = HashMap::default();
+        let mut last: Vec<&Record> = Vec::new();
+        for record in records {
+            let (person, journey) = match record {
+                Record::Transition(r) => {
+                    self.transition(&mut out.transitions, r, &mut spoken)?;
+                    (&*r.about.person, r.journey)
+                }
+                Record::Signal(r) => {
+                    self.signal(&mut out.signals, r, &mut spoken)?;
+                    continue;
+                }
+                Record::Gone(r) => (&*r.person, r.journey),
+            };
+            let place = *places.entry((person, self.tables.journeys[journey].same)).or_insert(last.len());
+            if place == last.len() {
+                last.push(record);
+            } else {
+                last[place] = record;
+            }
+        }
+        for record in last {
+            match record {
+                Record::Transition(r) => self.stage(&mut out.stages, r, &mut spoken)?,
+                Record::Gone(r) => self.gone(&mut out.stages, r, &mut spoken),
+                Record::Signal(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    pub fn transition(&mut self, out: &mut Batches, r: &Transition, spoken: &mut Spoken) -> Res<()> {
+        spoken.take_in(&self.tables.journeys[r.journey].attributes, r.journey, &r.about, &r.said, r.occurred_at)?;
+        let j = &self.tables.journeys[r.journey];
+        let to = at(r.to, j.stages.len())?;
+        let (rule, own) = match r.ruling {
+            None => (&self.start, None),
+            Some(place) => (&self.tables.rulings[place].0, self.tables.rulings[place].1.as_ref()),
+        };
+        let v = &mut spoken.value;
+        v.clear();
+        json::put(v, "{\"id\":\"");
+        json::hex(v, &r.id);
+        json::put(v, "\",\"record_type\":\"transition\",\"time\":\"");
+        v.extend_from_slice(&spoken.time);
+        json::put(v, "\",\"schema_version\":1,\"transition_id\":\"");
+        json::hex(v, &r.id);
+        json::put(v, "\",");
+        v.extend_from_slice(&j.head);
+        v.extend_from_slice(&spoken.who);
+        json::put(v, "\"from\":");
+        let from = if r.from == NOWHERE { None } else { Some(at(r.from, j.stages.len())?) };
+        put_opt(v, from.map(|from| &j.stages[from]));
+        json::put(v, ",\"to\":");
+        v.extend_from_slice(&j.stages[to].json);
+        json::put(v, ",\"from_kind\":");
+        put_opt(v, from.map(|from| &j.kinds[from]));
+        json::put(v, ",\"to_kind\":");
+        v.extend_from_slice(&j.kinds[to].json);
+        json::put(
+            v,
+            match r.direction {
+                1.. => ",\"direction\":\"forward\",\"rule\":",
+                0 => ",\"direction\":\"lateral\",\"rule\":",
+                _ => ",\"direction\":\"backward\",\"rule\":",
+            },
+        );
+        v.extend_from_slice(&rule.json);
+        json::put(v, ",\"reason\":");
+        json::opt_text(v, r.reason.as_deref());
+        json::put(v, ",\"owner\":");
+        put_opt(v, own.or(j.owners[to].as_ref()));
+        json::put(v, if r.by_timer { ",\"trigger\":\"timer\"," } else { ",\"trigger\":\"event\"," });
+        v.extend_from_slice(&spoken.cause);
+        json::put(v, "\"occurred_at\":\"");
+        v.extend_from_slice(&spoken.time);
+        json::put(v, "\",\"decided_at\":");
+        json::time(v, r.decided_at)?;
+        json::put(v, ",\"entered_from_at\":");
+        json::opt_time(v, r.entered_from_at)?;
+        json::put(v, ",\"dwell_s\":");
+        match r.dwell_s {
+            None => json::put(v, "null"),
+            Some(dwell) => json::num(v, dwell),
+        }
+        json::put(v, ",\"sequence\":");
+        json::int(v, r.sequence);
+        json::put(v, ",\"first_entry\":");
+        json::bool(v, r.entry_number == 1);
+        json::put(v, ",\"entry_number\":");
+        json::int(v, r.entry_number);
+        json::put(v, ",\"loop\":");
+        json::int(v, r.loops);
+        v.push(b',');
+        v.extend_from_slice(&spoken.attributes);
+        v.extend_from_slice(&spoken.rest);
+        json::bool(v, r.late);
+        v.push(b',');
+        v.extend_from_slice(&spoken.tail);
+        json::put(v, ",\"corrects\":null,\"replaced_by\":null,\"stage_now\":null}");
+        spoken.name("", &hex(&r.id), &r.about.person);
+        let labels = (Sort::Transition, r.journey, to, r.ruling.map_or(0, |place| place + 1));
+        let shared = self.shared(labels);
+        let person = r.about.person.as_bytes();
+        out.append_raw(Some(person), Some(&spoken.value), 3 + shared.count, [&spoken.head, &shared.bytes]);
+        Ok(())
+    }
+
+    pub fn signal(&mut self, out: &mut Batches, r: &Signal, spoken: &mut Spoken) -> Res<()> {
+        spoken.take_in(&self.tables.journeys[r.journey].attributes, r.journey, &r.about, &r.said, r.occurred_at)?;
+        let (j, call) = (&self.tables.journeys[r.journey], &self.tables.calls[r.call]);
+        let stage = at(r.stage, j.stages.len())?;
+        let kind = call.kind.as_ref().unwrap_or(&j.kinds[stage]);
+        let owner = call.owner.as_ref().or(j.owners[stage].as_ref());
+        let mut id = hex(&r.id);
+        if r.cancelled {
+            let (kind, owner) = (&kind.plain, owner.map(|owner| owner.plain.as_str()));
+            let digest = cancelled_id(&j.names, &call.names, r, &j.names.stages[stage], kind, owner);
+            json::put(&mut id, ":cancelled:");
+            json::hex(&mut id, &digest);
+        }
+        let v = &mut spoken.value;
+        v.clear();
+        json::put(v, "{\"id\":\"");
+        v.extend_from_slice(&id);
+        json::put(v, "\",\"record_type\":\"signal\",\"time\":\"");
+        v.extend_from_slice(&spoken.time);
+        json::put(v, "\",\"schema_version\":1,\"signal_id\":\"");
+        json::hex(v, &r.id);
+        json::put(v, "\",\"signal\":");
+        v.extend_from_slice(&call.signal.json);
+        json::put(v, if r.cancelled { ",\"status\":\"cancelled\"," } else { ",\"status\":\"raised\"," });
+        v.extend_from_slice(&j.head);
+        v.extend_from_slice(&spoken.who);
+        json::put(v, "\"stage\":");
+        v.extend_from_slice(&j.stages[stage].json);
+        json::put(v, ",\"kind\":");
+        v.extend_from_slice(&kind.json);
+        json::put(v, ",\"owner\":");
+        put_opt(v, owner);
+        json::put(v, ",\"rule\":");
+        v.extend_from_slice(&call.id.json);
+        json::put(v, ",\"reason\":");
+        json::opt_text(v, r.reason.as_deref());
+        v.push(b',');
+        v.extend_from_slice(&spoken.cause);
+        json::put(v, "\"occurred_at\":\"");
+        v.extend_from_slice(&spoken.time);
+        json::put(v, "\",\"decided_at\":");
+        json::time(v, r.decided_at)?;
+        json::put(v, ",\"valid_until\":");
+        json::opt_time(v, r.valid_until)?;
+        json::put(v, ",\"sequence\":");
+        json::int(v, r.sequence);
+        json::put(v, ",\"payload\":{");
+        for (place, (name, value)) in call.payload.iter().zip(&r.payload).enumerate() {
+            if place > 0 {
+                v.push(b',');
+            }
+            v.extend_from_slice(name);
+            json::val(v, value)?;
+        }
+        json::put(v, "},");
+        v.extend_from_slice(&spoken.attributes);
+        v.extend_from_slice(&spoken.rest);
+        json::bool(v, r.late);
+        v.push(b',');
+        v.extend_from_slice(&spoken.tail);
+        json::put(v, ",\"corrects\":null}");
+        spoken.name("", &id, &r.about.person);
+        let sort = if r.cancelled { Sort::Cancelled } else { Sort::Raised };
+        let shared = self.shared((sort, r.journey, stage, r.call));
+        let person = r.about.person.as_bytes();
+        out.append_raw(Some(person), Some(&spoken.value), 3 + shared.count, [&spoken.head, &shared.bytes]);
+        Ok(())
+    }
+
+    /// The stage now, after a change of stage (`stages.entered`).
+    pub fn stage(&mut self, out: &mut Batches, r: &Transition, spoken: &mut Spoken) -> Res<()> {
+        spoken.take_in(&self.tables.journeys[r.journey].attributes, r.journey, &r.about, &r.said, r.occurred_at)?;
+        let j = &self.tables.journeys[r.journey];
+        let to = at(r.to, j.stages.len())?;
+        let own = r.ruling.and_then(|place| self.tables.rulings[place].1.as_ref());
+        let v = &mut spoken.value;
+        v.clear();
+        json::put(v, "{\"id\":\"stage:");
+        json::hex(v, &r.id);
+        json::put(v, "\",\"record_type\":\"stage\",\"time\":\"");
+        v.extend_from_slice(&spoken.time);
+        json::put(v, "\",\"schema_version\":1,");
+        v.extend_from_slice(&j.head);
+        v.extend_from_slice(&spoken.who);
+        json::put(v, "\"stage\":");
+        v.extend_from_slice(&j.stages[to].json);
+        json::put(v, ",\"kind\":");
+        v.extend_from_slice(&j.kinds[to].json);
+        json::put(v, ",\"owner\":");
+        put_opt(v, own.or(j.owners[to].as_ref()));
+        json::put(v, ",\"entered_at\":\"");
+        v.extend_from_slice(&spoken.time);
+        json::put(v, "\",\"sequence\":");
+        json::int(v, r.sequence);
+        json::put(v, ",\"transition_id\":\"");
+        json::hex(v, &r.id);
+        json::put(v, "\",");
+        v.extend_from_slice(&spoken.attributes[..spoken.cut]);
+        v.extend_from_slice(&spoken.tail);
+        v.push(b'}');
+        spoken.name("stage:", &hex(&r.id), &r.about.person);
+        spoken.set_key(&r.about.person, &j.names.id);
+        let shared = self.shared((Sort::Stage, r.journey, to, r.ruling.map_or(0, |place| place + 1)));
+        let headers = [spoken.head.as_slice(), &shared.bytes];
+        out.append_raw(Some(&spoken.key), Some(&spoken.value), 3 + shared.count, headers);
+        Ok(())
+    }
+
+    /// The tombstone of a forgotten person in one journey.
+    pub fn gone(&self, out: &mut Batches, r: &Gone, spoken: &mut Spoken) {
+        spoken.set_key(&r.person, &self.tables.journeys[r.journey].names.id);
+        out.append_raw(Some(&spoken.key), None, 0, [&[], &[]]);
+    }
+
+    fn shared(&mut self, labels: Labels) -> &Shared {
+        if !self.shared.contains_key(&labels) {
+            let made = self.tables.headers(labels);
+            self.shared.insert(labels, made);
+        }
+        &self.shared[&labels]
+    }
+}
+
+/// The place of a stage; NOWHERE has none.
+fn at(stage: i64, count: usize) -> Res<usize> {
+    match usize::try_from(stage) {
+        Ok(place) if place < count => Ok(place),
+        _ => damaged("a stage that the journey does not have"),
+    }
+}
+
+fn hex(id: &[u8; 16]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(64);
+    json::hex(&mut out, id);
+    out
+}

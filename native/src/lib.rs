@@ -1,0 +1,59 @@
+//! The compiled core of journey_stream. The Python package is the reference; every room here says which of its
+//! modules it follows, and the tests hold both to the same bytes.
+
+mod arming;
+mod batch;
+mod calls;
+mod core;
+mod customer;
+mod decode;
+mod decoding;
+mod described;
+mod encode;
+mod encode_probe;
+mod encode_tables;
+mod event;
+mod expr;
+mod folds;
+mod from_python;
+mod hot;
+mod ids;
+mod json;
+mod kept;
+mod moves;
+mod murmur;
+mod ops;
+mod ops_probe;
+mod parse;
+mod partition;
+mod paths;
+mod profile;
+mod program;
+mod pytext;
+mod queue;
+mod reads;
+mod record;
+mod record_id;
+mod rows;
+mod scan;
+mod spans;
+mod spoken;
+mod step;
+mod taking;
+mod tally;
+mod to_python;
+mod value;
+mod vocab;
+mod waiting;
+mod windows;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+fn journey_stream_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    core::register(m)?;
+    batch::register(m)?;
+    decoding::register(m)?;
+    encode_probe::register(m)?;
+    ops_probe::register(m)
+}

@@ -1,0 +1,473 @@
+//! How a stage changes and a signal is raised, and the records of it: `engine/records.py`.
+//!
+//! In: a customer, a rule that holds. Out: the customer in its new stage, records in the run.
+
+use crate::customer::{find, pop, set, Armed, Customer, Raised, NEVER, NOWHERE};
+use crate::event::Event;
+use crate::expr::{eval, Scope};
+use crate::ids::digest16;
+use crate::profile::over_contacted;
+use crate::program::{After, Call, Guard, Program};
+use crate::reads::{merged, read};
+use crate::record::{About, Cause, Record, Said, Signal, Transition};
+use crate::value::{self, damaged, Damaged, Res, Val};
+use ahash::AHashMap;
+use compact_str::CompactString;
+use std::rc::Rc;
+
+pub const RAISED_KEPT: usize = 100;
+const SECOND: f64 = 1_000_000.0;
+
+/// Due and id of a timer that fires.
+pub type TimerKey = (i64, Option<CompactString>);
+
+/// A batch being applied: where its records go, and under which circumstances they are made.
+#[derive(Default)]
+pub struct Run {
+    pub records: Vec<Record>,
+    /// (journey, rule) to how often its expression touched something unknown.
+    pub unknown: AHashMap<(usize, CompactString), u64>,
+    pub now: i64,
+    pub late: bool,
+    about: Option<Rc<About>>,
+    said: Vec<Option<Rc<Said>>>,
+    scratch: Vec<u8>,
+}
+
+impl Run {
+    /// Turn to another event or timer: what was kept for the records of the last one is void.
+    pub fn begin(&mut self) {
+        if self.about.is_some() {
+            self.about = None;
+            self.said.iter_mut().for_each(|each| *each = None);
+        }
+    }
+
+    pub fn count_unknown(&mut self, journey: usize, rule: &str) {
+        *self.unknown.entry((journey, CompactString::new(rule))).or_insert(0) += 1;
+    }
+}
+
+/// What all of one event or timer have at hand.
+pub struct At<'a> {
+    pub p: &'a Program,
+    pub e: Option<&'a Event>,
+    pub t: i64,
+    pub timer: Option<&'a TimerKey>,
+}
+
+impl At<'_> {
+    pub fn eval(&self, guard: Guard, c: &Customer) -> Val {
+        eval(&self.p.guards[guard], &Scope { p: self.p, c, e: self.e, t: self.t })
+    }
+}
+
+pub fn anonymous_id(c: &Customer) -> Option<CompactString> {
+    if c.known {
+        c.anonymous_id.clone()
+    } else {
+        Some(CompactString::new(c.person.strip_prefix("anon:").unwrap_or(&c.person)))
+    }
+}
+
+fn about(at: &At, c: &Customer, run: &mut Run) -> Rc<About> {
+    if let Some(about) = &run.about {
+        return about.clone();
+    }
+    let cause = match (at.timer, at.e) {
+        (None, Some(e)) => Cause {
+            event_id: Some(CompactString::new(e.id())),
+            kind: CompactString::new(&at.p.vocab.types[e.kind].name),
+            at: e.at,
+        },
+        (timer, _) => Cause {
+            event_id: None,
+            kind: CompactString::const_new("timer"),
+            at: timer.map_or(at.t, |key| key.0),
+        },
+    };
+    let about = Rc::new(About {
+        person: c.person.0.clone(),
+        known: c.known,
+        anonymous_id: anonymous_id(c),
+        consent: c.consent,
+        over_contacted: over_contacted(c, at.t),
+        cause,
+        account_id: c.account_id.clone(),
+        locale: c.locale.clone(),
+        country: c.country.clone(),
+        timezone: c.timezone.clone(),
+        test: c.test,
+        replay: at.e.is_some_and(|e| e.replay),
+    });
+    run.about = Some(about.clone());
+    about
+}
+
+fn said(at: &At, c: &Customer, j: usize, run: &mut Run) -> Rc<Said> {
+    if run.said.len() <= j {
+        run.said.resize(at.p.journeys.len(), None);
+    }
+    if let Some(said) = &run.said[j] {
+        return said.clone();
+    }
+    let journey = &at.p.journeys[j];
+    let names = &journey.attributes;
+    let said = Rc::new(Said {
+        attributes: names.iter().map(|(_, r)| read(r, at.p, c, at.t)).collect(),
+        approximate: journey
+            .approximate
+            .iter()
+            .filter(|(_, h)| merged(h, c, at.t))
+            .map(|(name, _)| names.iter().position(|(other, _)| other == name).unwrap_or(0))
+            .collect(),
+    });
+    run.said[j] = Some(said.clone());
+    said
+}
+
+/// A reason that a guard gave: a text, or unknown.
+fn text_of(value: Val) -> Res<Option<CompactString>> {
+    match value {
+        Val::Nil => Ok(None),
+        Val::Str(text) => Ok(Some(text)),
+        _ => damaged("a reason that is no text"),
+    }
+}
+
+fn put_said(out: &mut Vec<u8>, at: &At, c: &Customer, j: usize, said: &Said, about: &About) {
+    let names = &at.p.journeys[j].attributes;
+    value::put_map(out, names.len());
+    for ((name, _), found) in names.iter().zip(&said.attributes) {
+        value::put_str(out, name);
+        value::put_val(out, found);
+    }
+    value::put_array(out, said.approximate.len());
+    for place in &said.approximate {
+        value::put_str(out, &names[*place].0);
+    }
+    value::put_array(out, 8);
+    value::put_int(out, about.consent);
+    value::put_bool(out, about.over_contacted);
+    value::put_opt_str(out, about.anonymous_id.as_deref());
+    value::put_opt_str(out, c.account_id.as_deref());
+    value::put_opt_str(out, c.locale.as_deref());
+    value::put_opt_str(out, c.country.as_deref());
+    value::put_opt_str(out, c.timezone.as_deref());
+    value::put_bool(out, c.test);
+}
+
+/// The event's id, or due and id of the timer.
+fn put_key(out: &mut Vec<u8>, at: &At) {
+    match (at.timer, at.e) {
+        (None, Some(e)) => value::put_str(out, e.id()),
+        (timer, _) => {
+            value::put_array(out, 2);
+            value::put_int(out, timer.map_or(at.t, |key| key.0));
+            value::put_opt_str(out, timer.and_then(|key| key.1.as_deref()));
+        }
+    }
+}
+
+/// Enter a stage and record it; `ruling` None is the rule `start`.
+pub fn move_to(
+    at: &At,
+    c: &mut Customer,
+    j: usize,
+    target: i64,
+    ruling: Option<usize>,
+    run: &mut Run,
+) -> Res<()> {
+    let journey = &at.p.journeys[j];
+    let left = c.stages[j];
+    if c.earlier.is_none() {
+        c.earlier = Some(c.stages.clone());
+    }
+    let ruled = ruling.map(|place| &at.p.rulings[place]);
+    let reason = match ruled {
+        Some(ruled) => match ruled.reason_from {
+            Some(guard) => text_of(at.eval(guard, c))?,
+            None => ruled.reason.as_deref().map(CompactString::new),
+        },
+        None => None,
+    };
+    let about = about(at, c, run);
+    let said = said(at, c, j, run);
+    let entries = c.entries[j].get_or_insert_with(Vec::new);
+    let number = find(entries, target).copied().unwrap_or(0) + 1;
+    set(entries, target, number);
+    let mut direction = 1;
+    let (mut entered_at, mut dwell) = (None, None);
+    if left != NOWHERE {
+        let since = c.entered[j];
+        entered_at = Some(since);
+        dwell = Some((at.t - since) as f64 / SECOND);
+        let step = journey.ranks[target as usize] - journey.ranks[left as usize];
+        direction = step.signum() as i8;
+        if step < 0 {
+            c.loops[j] += 1;
+        }
+    }
+    c.sequences[j] += 1;
+    let mut out = std::mem::take(&mut run.scratch);
+    out.clear();
+    value::put_array(&mut out, 16);
+    value::put_str(&mut out, "transition");
+    value::put_str(&mut out, &journey.id);
+    value::put_int(&mut out, journey.version);
+    value::put_str(&mut out, &c.person);
+    value::put_opt_str(&mut out, (left != NOWHERE).then(|| journey.stages[left as usize].as_str()));
+    value::put_str(&mut out, &journey.stages[target as usize]);
+    value::put_str(&mut out, ruled.map_or("start", |ruled| ruled.id.as_str()));
+    put_key(&mut out, at);
+    value::put_int(&mut out, at.t);
+    value::put_opt_str(&mut out, reason.as_deref());
+    crate::customer::put_opt_int(&mut out, entered_at);
+    value::put_int(&mut out, number);
+    value::put_int(&mut out, c.loops[j]);
+    put_said(&mut out, at, c, j, &said, &about);
+    let id = digest16(&out);
+    run.scratch = out;
+    run.records.push(Record::Transition(Transition {
+        about,
+        said,
+        id,
+        journey: j,
+        from: left,
+        to: target,
+        direction,
+        ruling,
+        reason,
+        by_timer: at.timer.is_some(),
+        occurred_at: at.t,
+        decided_at: run.now,
+        entered_from_at: entered_at,
+        dwell_s: dwell,
+        sequence: c.sequences[j],
+        entry_number: number,
+        loops: c.loops[j],
+        late: run.late && at.timer.is_none(),
+    }));
+    if !journey.steady {
+        run.said[j] = None;
+    }
+    enter(at, c, j, left, target)
+}
+
+fn enter(at: &At, c: &mut Customer, j: usize, left: i64, target: i64) -> Res<()> {
+    let journey = &at.p.journeys[j];
+    let entry = &journey.entries[target as usize];
+    c.stages[j] = target;
+    c.entered[j] = at.t;
+    if left != NOWHERE {
+        // The event that makes somebody enter `start` is the first in it: what it left in the slots stays.
+        for (slot, empty) in &journey.stage_slots {
+            c.attrs[*slot] = empty.clone();
+        }
+        for (memory, inside) in &entry.remembers {
+            if !inside.contains(&left) {
+                set(c.memories.get_or_insert_with(Vec::new), *memory, left);
+            }
+        }
+    }
+    for k in &entry.disarms {
+        pop(&mut c.armed, *k);
+    }
+    for k in &entry.arms {
+        let wait = match at.p.timers[*k].after {
+            After::Fixed(after) => Some(after),
+            After::Guard(guard) => after_of(&at.eval(guard, c)),
+        };
+        match wait {
+            None => {
+                pop(&mut c.armed, *k as i64);
+            }
+            Some(wait) => set(&mut c.armed, *k as i64, Armed::At(sum(at.t, wait)?)),
+        }
+    }
+    let mut due = c.due;
+    for k in &entry.wakes {
+        let first = match find(&c.armed, *k as i64) {
+            None => continue,
+            Some(Armed::At(first)) => *first,
+            Some(Armed::Ids(ids)) => ids.iter().map(|(_, at)| *at).min().unwrap_or(NEVER),
+        };
+        if first < due {
+            due = due.min(first.max(sum(at.t, at.p.timers[*k].min_dwell)?));
+        }
+    }
+    c.due = due;
+    Ok(())
+}
+
+pub fn sum(left: i64, right: i64) -> Res<i64> {
+    left.checked_add(right).ok_or_else(|| Damaged("a time beyond 64 bits".into()))
+}
+
+/// The seconds that an `after` says in microseconds; unknown, or out of reach, arms nothing.
+pub fn after_of(seconds: &Val) -> Option<i64> {
+    let seconds = match seconds {
+        Val::Num(seconds) => *seconds,
+        Val::Int(seconds) => *seconds as f64,
+        _ => return None,
+    };
+    if !(-1e12 < seconds && seconds < 1e12) {
+        return None;
+    }
+    Some(((seconds * SECOND + 0.5) as i64).max(0))
+}
+
+/// Raise a signal, unless its rate limit says enough.
+pub fn call(
+    at: &At,
+    c: &mut Customer,
+    j: usize,
+    number: usize,
+    identity: Option<CompactString>,
+    run: &mut Run,
+) -> Res<()> {
+    let rule = &at.p.calls[number];
+    if rule.every != 0 {
+        let rates = c.rates.get_or_insert_with(Vec::new);
+        let mut recent = find(rates, rule.slot).cloned().unwrap_or_default();
+        recent.retain(|time| *time > at.t - rule.every);
+        if recent.len() as i64 >= rule.at_most {
+            set(rates, rule.slot, recent);
+            return Ok(());
+        }
+        recent.push(at.t);
+        set(rates, rule.slot, recent);
+    }
+    let reason = match rule.reason_from {
+        Some(guard) => text_of(at.eval(guard, c))?,
+        None => rule.reason.as_deref().map(CompactString::new),
+    };
+    let payload: Vec<Val> = rule.payload.iter().map(|(_, guard)| at.eval(*guard, c)).collect();
+    let about = about(at, c, run);
+    let said = said(at, c, j, run);
+    let journey = &at.p.journeys[j];
+    let mut out = std::mem::take(&mut run.scratch);
+    out.clear();
+    value::put_array(&mut out, 13);
+    value::put_str(&mut out, "signal");
+    value::put_str(&mut out, &journey.id);
+    value::put_int(&mut out, journey.version);
+    value::put_str(&mut out, &c.person);
+    value::put_str(&mut out, &journey.stages[c.stages[j] as usize]);
+    value::put_str(&mut out, &rule.id);
+    put_key(&mut out, at);
+    value::put_int(&mut out, at.t);
+    value::put_opt_str(&mut out, reason.as_deref());
+    value::put_map(&mut out, payload.len());
+    for ((name, _), found) in rule.payload.iter().zip(&payload) {
+        value::put_str(&mut out, name);
+        value::put_val(&mut out, found);
+    }
+    put_said(&mut out, at, c, j, &said, &about);
+    let id = digest16(&out);
+    run.scratch = out;
+    let until = match rule.expires {
+        None => None,
+        Some(expires) => Some(sum(at.t, expires)?),
+    };
+    if rule.cancellable {
+        let raised = c.raised.get_or_insert_with(Vec::new);
+        // Whose time is over: nothing takes them back any more.
+        for (_, entries) in raised.iter_mut() {
+            entries.retain(|entry| entry.until.is_none_or(|until| until > at.t));
+        }
+        raised.retain(|(_, entries)| !entries.is_empty());
+        if find(raised, rule.slot).is_none() {
+            raised.push((rule.slot, Vec::new()));
+        }
+        let entries = crate::customer::find_mut(raised, rule.slot).expect("it was put there");
+        entries.push(Raised { until, id: id.to_vec(), by: identity });
+        let gone = entries.len().saturating_sub(RAISED_KEPT);
+        entries.drain(..gone);
+    }
+    let by_event = at.timer.is_none();
+    signal(at, c, j, number, run, (about, said), Told { id, cancelled: false, until, reason, payload, by_event });
+    Ok(())
+}
+
+struct Told {
+    id: [u8; 16],
+    cancelled: bool,
+    until: Option<i64>,
+    reason: Option<CompactString>,
+    payload: Vec<Val>,
+    by_event: bool,
+}
+
+/// Take back what was raised (for this id; `all`: whatever its id) and is still valid.
+pub fn cancel(
+    at: &At,
+    c: &mut Customer,
+    j: usize,
+    number: usize,
+    identity: Option<CompactString>,
+    all: bool,
+    run: &mut Run,
+) -> Res<()> {
+    let rule: &Call = &at.p.calls[number];
+    let Some(raised) = &mut c.raised else { return Ok(()) };
+    let Some(entries) = crate::customer::find_mut(raised, rule.slot) else { return Ok(()) };
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let (mut kept, mut taken) = (Vec::new(), Vec::new());
+    for entry in entries.drain(..) {
+        if entry.until.is_some_and(|until| until <= at.t) {
+            continue;
+        }
+        if all || entry.by == identity {
+            taken.push(entry);
+        } else {
+            kept.push(entry);
+        }
+    }
+    if kept.is_empty() {
+        pop(raised, rule.slot);
+    } else {
+        set(raised, rule.slot, kept);
+    }
+    for entry in taken {
+        let Ok(id) = <[u8; 16]>::try_from(entry.id.as_slice()) else {
+            return damaged("a raised signal without its id");
+        };
+        let shared = (about(at, c, run), said(at, c, j, run));
+        let reason = rule.reason.as_deref().map(CompactString::new);
+        let told =
+            Told { id, cancelled: true, until: entry.until, reason, payload: Vec::new(), by_event: true };
+        signal(at, c, j, number, run, shared, told);
+    }
+    Ok(())
+}
+
+fn signal(
+    at: &At,
+    c: &mut Customer,
+    j: usize,
+    number: usize,
+    run: &mut Run,
+    (about, said): (Rc<About>, Rc<Said>),
+    told: Told,
+) {
+    c.sequences[j] += 1;
+    run.records.push(Record::Signal(Signal {
+        about,
+        said,
+        id: told.id,
+        journey: j,
+        call: number,
+        cancelled: told.cancelled,
+        stage: c.stages[j],
+        reason: told.reason,
+        occurred_at: at.t,
+        decided_at: run.now,
+        valid_until: told.until,
+        sequence: c.sequences[j],
+        payload: told.payload,
+        late: run.late && told.by_event,
+    }));
+}

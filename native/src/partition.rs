@@ -1,0 +1,535 @@
+//! All customers of one keyed partition at work here: `engine/partition.py`, for what happens in order.
+//!
+//! In: events in the order they are to be applied, times up to which timers may fire. Out: records, changed states,
+//! counts. States at rest stay in Python's store. What this core does not do itself (events out of order, imports,
+//! states of other layouts or formats, persons nobody knows of whom histories are kept) goes back to Python: the
+//! person is put to rest and is *foreign* until the next drain, so that each has one master at a time.
+
+use crate::customer::{Customer, PersonId, NEVER, NOWHERE};
+use crate::event::{Actor, Event};
+use crate::hot::{due_at, History, Hot};
+use crate::ids::fingerprint;
+use crate::moves::{anonymous_id, Run};
+use crate::program::Program;
+use crate::queue::{Person, Queue};
+use crate::record::{Gone, Record};
+use crate::step::{self, earliest, forgotten_at, has_seen, FORGET};
+use crate::value::{Damaged, Res};
+use ahash::{AHashMap, AHashSet};
+use pyo3::exceptions::PyRuntimeError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyDict, PySet, PyString};
+use std::sync::Arc;
+
+const PACKED: u8 = 0xf0;
+
+pub fn failed(error: Damaged) -> PyErr {
+    PyRuntimeError::new_err(format!("compiled core: {}; `core: python` does without it", error.0))
+}
+
+#[derive(Default)]
+pub struct Counts {
+    pub applied: u64,
+    pub late: u64,
+    pub disordered: u64,
+    pub duplicate: u64,
+    pub unknown_person: u64,
+    pub timers: u64,
+    pub forgotten: u64,
+    pub new: u64,
+}
+
+/// Where states at rest are: the parts of `engine/store.Store` that are looked at here.
+pub struct Rest {
+    pub store: Py<PyAny>,
+    pub blobs: Py<PyDict>,
+    loose: Py<PySet>,
+}
+
+impl Rest {
+    pub fn of(store: &Bound<PyAny>) -> PyResult<Rest> {
+        Ok(Rest {
+            blobs: store.getattr("blobs")?.downcast_into::<PyDict>()?.unbind(),
+            loose: store.getattr("_loose")?.downcast_into::<PySet>()?.unbind(),
+            store: store.clone().unbind(),
+        })
+    }
+
+    /// The state of a person, packed or not.
+    fn raw<'py>(&self, py: Python<'py>, person: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        match self.blobs.bind(py).get_item(PyString::new(py, person))? {
+            None => Ok(None),
+            Some(found) => Ok(Some(found.downcast_into::<PyBytes>()?)),
+        }
+    }
+
+    /// The state of a person as it was written.
+    fn get<'py>(&self, py: Python<'py>, person: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let found = self.raw(py, person)?;
+        if let Some(bytes) = &found {
+            if bytes.as_bytes().first() == Some(&PACKED) {
+                let plain = self.store.bind(py).call_method1("at_rest", (person,))?;
+                return Ok(Some(plain.downcast_into::<PyBytes>()?));
+            }
+        }
+        Ok(found)
+    }
+
+    fn due(&self, py: Python, person: &str) -> i64 {
+        match self.raw(py, person) {
+            Ok(Some(bytes)) => due_at(bytes.as_bytes()),
+            _ => NEVER,
+        }
+    }
+
+    fn put(&self, py: Python, person: &str, blob: &Bound<PyBytes>, with_history: bool) -> PyResult<()> {
+        let name = PyString::new(py, person);
+        if with_history {
+            self.store.bind(py).call_method1("put", (name, blob))?;
+            return Ok(());
+        }
+        self.blobs.bind(py).set_item(&name, blob)?;
+        self.loose.bind(py).add(&name)?;
+        Ok(())
+    }
+}
+
+/// Who somebody is to this core.
+enum Found {
+    Hot,
+    Nobody,
+    Foreign,
+}
+
+pub struct Partition {
+    pub p: Arc<Program>,
+    pub rest: Rest,
+    pub hot: AHashMap<Person, Box<Hot>>,
+    /// In the order they were first touched since the last drain; some may have left since.
+    touched: Vec<Person>,
+    /// Forgotten since the last drain, and whether a state of theirs is at rest.
+    gone: AHashMap<Person, bool>,
+    pub foreign: AHashSet<Person>,
+    /// Put to rest for Python with changes that no drain has given out.
+    flushed: Vec<Person>,
+    /// Those of them of whom no drain has ever told.
+    fresh: AHashSet<Person>,
+    pub queue: Queue,
+    pub run: Run,
+    pub horizon: i64,
+    pub cache: usize,
+    /// How many more are known than are at rest.
+    pub grown: i64,
+    pub counts: Counts,
+    import: Option<usize>,
+}
+
+pub struct Written {
+    pub person: Person,
+    /// None: a tombstone.
+    pub blob: Option<Py<PyBytes>>,
+}
+
+impl Partition {
+    pub fn new(p: Arc<Program>, rest: Rest, cache: usize) -> Partition {
+        let import = p.vocab.types.iter().position(|kind| kind.name == "history_imported");
+        Partition {
+            p,
+            rest,
+            hot: AHashMap::new(),
+            touched: Vec::new(),
+            gone: AHashMap::new(),
+            foreign: AHashSet::new(),
+            flushed: Vec::new(),
+            fresh: AHashSet::new(),
+            queue: Queue::default(),
+            run: Run::default(),
+            horizon: NEVER,
+            cache,
+            grown: 0,
+            counts: Counts::default(),
+            import,
+        }
+    }
+
+    fn find(&mut self, py: Python, person: &Person) -> PyResult<Found> {
+        if !self.foreign.is_empty() && self.foreign.contains(person) {
+            return Ok(Found::Foreign);
+        }
+        if self.hot.contains_key(person) {
+            return Ok(Found::Hot);
+        }
+        if !self.gone.is_empty() && self.gone.contains_key(person) {
+            return Ok(if self.horizon == NEVER { Found::Nobody } else { Found::Foreign });
+        }
+        let Some(bytes) = self.rest.get(py, person)? else { return Ok(Found::Nobody) };
+        match Hot::wake(person.clone(), bytes.as_bytes(), &self.p.fingerprint, self.horizon != NEVER) {
+            Ok(Some(mut hot)) => {
+                hot.known = true;
+                self.hot.insert(person.clone(), Box::new(hot));
+                Ok(Found::Hot)
+            }
+            // Python says what is wrong with it, if anything is.
+            _ => Ok(Found::Foreign),
+        }
+    }
+
+    /// Hand a person over to Python until the next drain.
+    pub fn flush(&mut self, py: Python, person: &Person) -> PyResult<()> {
+        if let Some(hot) = self.hot.remove(person) {
+            if hot.touched {
+                let (History::Bytes(history) | History::Foldable(history)) = self.history(&hot);
+                let blob = PyBytes::new(py, &hot.encode(&self.p.fingerprint, &history));
+                self.rest.put(py, person, &blob, true)?;
+                self.flushed.push(person.clone());
+                if !hot.known {
+                    self.grown -= 1;
+                    self.fresh.insert(person.clone());
+                }
+            }
+        } else if let Some(was_known) = self.gone.remove(person) {
+            if was_known {
+                self.rest.store.bind(py).call_method1("drop", (&**person,))?;
+                self.flushed.push(person.clone());
+                self.grown += 1;
+            }
+        }
+        self.foreign.insert(person.clone());
+        Ok(())
+    }
+
+    fn history(&self, hot: &Hot) -> History {
+        if self.horizon == NEVER {
+            return History::Bytes(Vec::new());
+        }
+        hot.history(self.horizon)
+    }
+
+    fn touch(&mut self, person: &Person) {
+        if let Some(hot) = self.hot.get_mut(person) {
+            if !hot.touched {
+                hot.touched = true;
+                self.touched.push(person.clone());
+            }
+        }
+    }
+
+    /// Apply one event; its customer's timers that were due before fire first. True: Python has to do it.
+    pub fn apply(&mut self, py: Python, e: &Event, now: i64, late: bool) -> PyResult<bool> {
+        let person = &e.person;
+        self.run.now = now;
+        self.run.late = late;
+        let special = Some(e.kind) == self.import || person.starts_with('\0') || (late && self.horizon != NEVER);
+        let found = if special { Found::Foreign } else { self.find(py, person)? };
+        if let Found::Foreign = found {
+            self.flush(py, person)?;
+            return Ok(true);
+        }
+        let mark = fingerprint(e.id());
+        let mut is_there = matches!(found, Found::Hot);
+        if is_there {
+            let c = &self.hot[person].c;
+            if has_seen(c, mark) && forgotten_at(&self.p, c) >= e.at {
+                self.counts.duplicate += 1;
+                return Ok(false);
+            }
+            if e.at <= c.latest && e.at > self.horizon && !late {
+                self.flush(py, person)?;
+                return Ok(true);
+            }
+            if c.due < e.at {
+                match self.settle(person, e.at - 1).map_err(failed)? {
+                    Settled::There => {}
+                    Settled::Forgotten => is_there = false,
+                    Settled::Foreign => {
+                        self.flush(py, person)?;
+                        return Ok(true);
+                    }
+                }
+            }
+        }
+        if !is_there {
+            if e.actor != Actor::Customer {
+                if self.horizon != NEVER {
+                    self.flush(py, person)?;
+                    return Ok(true);
+                }
+                self.counts.unknown_person += 1;
+                return Ok(false);
+            }
+            self.introduce(e);
+        }
+        self.take(e, mark, late).map_err(failed)?;
+        Ok(false)
+    }
+
+    fn take(&mut self, e: &Event, mark: [u8; 8], late: bool) -> Res<()> {
+        let person = &e.person;
+        self.touch(person);
+        let hot = self.hot.get_mut(person).expect("they are there");
+        let due = hot.c.due;
+        let bound = self.queue.bound(person, due);
+        hot.c.due = bound;
+        if late {
+            self.counts.late += 1;
+        } else if e.at < hot.c.latest {
+            self.counts.disordered += 1;
+        }
+        step::take(&self.p, &mut hot.c, e, mark, &mut self.run)?;
+        if self.horizon != NEVER {
+            hot.note_event(e, &self.p.vocab);
+        }
+        let armed = hot.c.due;
+        if armed > due {
+            hot.c.due = due;
+        }
+        if armed < bound {
+            self.queue.put(person, armed, hot.c.due);
+        }
+        self.counts.applied += 1;
+        Ok(())
+    }
+
+    /// Make somebody of nobody.
+    fn introduce(&mut self, e: &Event) {
+        let (p, t) = (&self.p, e.at);
+        let count = p.journeys.len();
+        let forget = if e.known { p.forget_known } else { p.forget_anonymous };
+        let c = Customer {
+            stages: vec![NOWHERE; count],
+            entered: vec![t; count],
+            sequences: vec![0; count],
+            loops: vec![0; count],
+            entries: vec![None; count],
+            attrs: p.empties.clone(),
+            latest: t,
+            active: t,
+            sessions: vec![t; p.silences.len()],
+            known: e.known,
+            person: PersonId(e.person.clone()),
+            due: forget.map_or(NEVER, |forget| t.saturating_add(forget)),
+            ..Customer::default()
+        };
+        let due = c.due;
+        let mut hot = Hot::new(c);
+        // Forgotten a moment ago, and so among the touched already.
+        match self.gone.remove(&e.person) {
+            Some(was_known) => (hot.touched, hot.known) = (true, was_known),
+            None => hot.known = false,
+        }
+        self.grown += 1;
+        self.hot.insert(e.person.clone(), Box::new(hot));
+        self.touch(&e.person);
+        self.queue.put(&e.person, due, due);
+        self.counts.new += 1;
+    }
+
+    /// Fire what was due for this customer up to `until`.
+    fn settle(&mut self, person: &Person, until: i64) -> Res<Settled> {
+        loop {
+            let hot = self.hot.get_mut(person).expect("they are there");
+            if hot.c.due > until {
+                return Ok(Settled::There);
+            }
+            let due = earliest(&self.p, &mut hot.c);
+            if due.0 > until {
+                let before = hot.c.due;
+                hot.c.due = due.0;
+                self.touch(person);
+                self.queue.moved(person, before, due.0);
+                continue;
+            }
+            if due.1 == FORGET {
+                if self.horizon != NEVER {
+                    return Ok(Settled::Foreign);
+                }
+                self.forget(person);
+                return Ok(Settled::Forgotten);
+            }
+            self.fire_once(person, &due)?;
+        }
+    }
+
+    fn fire_once(&mut self, person: &Person, due: &step::Due) -> Res<()> {
+        self.touch(person);
+        let hot = self.hot.get_mut(person).expect("they are there");
+        step::fire(&self.p, &mut hot.c, due, &mut self.run)?;
+        let before = hot.c.due;
+        hot.c.due = earliest(&self.p, &mut hot.c).0;
+        if self.horizon != NEVER {
+            hot.note_timer(due.0);
+        }
+        self.queue.moved(person, before, hot.c.due);
+        self.counts.timers += 1;
+        Ok(())
+    }
+
+    fn forget(&mut self, person: &Person) {
+        self.touch(person);
+        let hot = self.hot.remove(person).expect("they are there");
+        let c = &hot.c;
+        for (j, stage) in c.stages.iter().enumerate() {
+            if *stage != NOWHERE {
+                self.run.records.push(Record::Gone(Gone {
+                    person: person.clone(),
+                    known: c.known,
+                    anonymous_id: anonymous_id(c),
+                    account_id: c.account_id.clone(),
+                    journey: j,
+                    entered_at: c.entered[j],
+                    sequence: c.sequences[j],
+                    test: c.test,
+                    left: *stage,
+                }));
+            }
+        }
+        self.gone.insert(person.clone(), hot.known);
+        self.grown -= 1;
+        self.queue.forget(person);
+        self.counts.forgotten += 1;
+    }
+
+    /// Fire timers due up to `until`, in the order they are due.
+    ///
+    /// Gives how many fired, at how many customers it looked, and an entry that Python has to see to.
+    pub fn fire(
+        &mut self,
+        py: Python,
+        until: i64,
+        now: i64,
+        limit: usize,
+        hint: &Bound<PyAny>,
+    ) -> PyResult<(usize, usize, Option<(i64, Person)>)> {
+        self.run.now = now;
+        self.run.late = false;
+        let (mut fired, mut looked) = (0, 0);
+        while looked < limit {
+            let (hot, gone, foreign, rest) = (&self.hot, &self.gone, &self.foreign, &self.rest);
+            let mut trouble = None;
+            let entry = self.queue.pop(until, |person| {
+                if let Some(hot) = hot.get(person) {
+                    hot.c.due
+                } else if foreign.contains(person) {
+                    let found = hint.call1((&**person,)).and_then(|found| found.extract());
+                    found.unwrap_or_else(|error| {
+                        trouble = Some(error);
+                        NEVER
+                    })
+                } else if gone.contains_key(person) {
+                    NEVER
+                } else {
+                    rest.due(py, person)
+                }
+            });
+            if let Some(error) = trouble {
+                return Err(error);
+            }
+            let Some((at, person)) = entry else { break };
+            looked += 1;
+            match self.find(py, &person)? {
+                Found::Nobody => {
+                    self.queue.forget(&person);
+                    continue;
+                }
+                Found::Foreign => {
+                    self.flush(py, &person)?;
+                    return Ok((fired, looked, Some((at, person))));
+                }
+                Found::Hot => {}
+            }
+            let hot = self.hot.get_mut(&person).expect("they are there");
+            let mut due = earliest(&self.p, &mut hot.c);
+            if due.0 > at {
+                let hint = hot.c.due;
+                self.queue.put(&person, due.0, hint);
+                if !hot.touched {
+                    self.hot.remove(&person);
+                }
+                continue;
+            }
+            // All of one time at once: a history tells up to when timers have fired, not which.
+            while due.0 <= at {
+                if due.1 == FORGET {
+                    if self.horizon != NEVER {
+                        self.flush(py, &person)?;
+                        return Ok((fired, looked, Some((at, person))));
+                    }
+                    self.forget(&person);
+                    fired += 1;
+                    break;
+                }
+                self.fire_once(&person, &due).map_err(failed)?;
+                fired += 1;
+                let hot = self.hot.get_mut(&person).expect("they are there");
+                due = earliest(&self.p, &mut hot.c);
+            }
+        }
+        Ok((fired, looked, None))
+    }
+
+    pub fn touched_any(&self) -> bool {
+        !self.touched.is_empty()
+    }
+
+    /// Put the customers touched to rest; gives their states. `fold(person, history)` folds a history.
+    pub fn written(&mut self, py: Python, fold: &Bound<PyAny>) -> PyResult<Vec<Written>> {
+        let leaving = self.hot.len() > self.cache;
+        let keep = self.horizon != NEVER;
+        let mut found = Vec::with_capacity(self.touched.len());
+        for person in std::mem::take(&mut self.touched) {
+            let Some(hot) = self.hot.get_mut(&person) else {
+                if self.gone.remove(&person) == Some(true) {
+                    self.rest.store.bind(py).call_method1("drop", (&*person,))?;
+                    if !self.fresh.contains(&person) {
+                        found.push(Written { person, blob: None });
+                    }
+                }
+                continue;
+            };
+            if !hot.touched {
+                continue;
+            }
+            let history = match if keep { hot.history(self.horizon) } else { History::Bytes(Vec::new()) } {
+                History::Bytes(history) => history,
+                History::Foldable(history) => {
+                    let folded = fold.call1((&*person, PyBytes::new(py, &history)))?;
+                    folded.downcast::<PyBytes>()?.as_bytes().to_vec()
+                }
+            };
+            let bytes = hot.encode(&self.p.fingerprint, &history);
+            let blob = PyBytes::new(py, &bytes);
+            self.rest.put(py, &person, &blob, !history.is_empty())?;
+            if leaving {
+                self.hot.remove(&person);
+            } else {
+                hot.written(if keep { bytes } else { Vec::new() });
+                hot.known = true;
+            }
+            found.push(Written { person, blob: Some(blob.unbind()) });
+        }
+        if leaving {
+            self.hot.clear();
+        }
+        self.gone.clear();
+        self.foreign.clear();
+        self.grown = 0;
+        Ok(found)
+    }
+
+    /// Whose states were put to rest for Python, and whether no drain has told of them before.
+    pub fn take_flushed(&mut self) -> Vec<(Person, bool)> {
+        let fresh = std::mem::take(&mut self.fresh);
+        let flushed = std::mem::take(&mut self.flushed);
+        flushed.into_iter().map(|person| (fresh.contains(&person), person)).map(|(new, who)| (who, new)).collect()
+    }
+
+    pub fn people_hot(&self) -> Vec<Person> {
+        self.hot.keys().cloned().chain(self.gone.keys().cloned()).collect()
+    }
+}
+
+enum Settled {
+    There,
+    Forgotten,
+    Foreign,
+}

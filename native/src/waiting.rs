@@ -1,0 +1,96 @@
+//! Events that wait for the clock, in the order of (`occurred_at`, `event_id`): `release.ReleaseBuffer`.
+//!
+//! Each carries the record it came with (a tag of the caller's), its topic and offset: the lowest that waits per
+//! topic is where a restart has to read from.
+
+use crate::event::Event;
+use pyo3::prelude::*;
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+pub enum What {
+    Ours(Box<Event>),
+    /// An event that only Python can apply.
+    Theirs(Py<PyAny>),
+}
+
+pub struct Waiting {
+    pub at: i64,
+    id: Box<str>,
+    arrival: u64,
+    pub what: What,
+    pub tag: Py<PyAny>,
+    topic: u32,
+    offset: i64,
+}
+
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+impl Eq for Waiting {}
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Waiting {
+    /// The other way round: the heap gives its greatest first.
+    fn cmp(&self, other: &Self) -> Ordering {
+        (other.at, &*other.id, other.arrival).cmp(&(self.at, &*self.id, self.arrival))
+    }
+}
+
+#[derive(Default)]
+pub struct Buffer {
+    heap: BinaryHeap<Waiting>,
+    arrivals: u64,
+    topics: Vec<String>,
+}
+
+impl Buffer {
+    pub fn len(&self) -> usize {
+        self.heap.len()
+    }
+
+    pub fn earliest(&self) -> Option<i64> {
+        self.heap.peek().map(|first| first.at)
+    }
+
+    /// The number that stands for a topic here.
+    pub fn topic(&mut self, name: &str) -> u32 {
+        match self.topics.iter().position(|known| known == name) {
+            Some(place) => place as u32,
+            None => {
+                self.topics.push(name.to_string());
+                self.topics.len() as u32 - 1
+            }
+        }
+    }
+
+    pub fn push(&mut self, at: i64, id: &str, what: What, tag: Py<PyAny>, topic: u32, offset: i64) {
+        self.arrivals += 1;
+        self.heap.push(Waiting { at, id: id.into(), arrival: self.arrivals, what, tag, topic, offset });
+    }
+
+    /// Let go of the first event if it is at or before `until`.
+    pub fn pop(&mut self, until: i64) -> Option<Waiting> {
+        if self.heap.peek()?.at > until {
+            return None;
+        }
+        self.heap.pop()
+    }
+
+    /// Per topic the tag with the lowest offset that waits.
+    pub fn lowest(&self, py: Python) -> Vec<Py<PyAny>> {
+        let mut lowest: Vec<Option<&Waiting>> = vec![None; self.topics.len()];
+        for each in &self.heap {
+            let held = &mut lowest[each.topic as usize];
+            if held.is_none_or(|held| each.offset < held.offset) {
+                *held = Some(each);
+            }
+        }
+        lowest.into_iter().flatten().map(|each| each.tag.clone_ref(py)).collect()
+    }
+}
