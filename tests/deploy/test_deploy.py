@@ -68,6 +68,26 @@ def test_the_image_is_installed_by_the_same_step_as_the_tests():
     assert "deploy/install $(CURDIR)/$(BIN)/python requirements.lock editable" in makefile
 
 
+def test_the_image_gets_the_compiled_core_and_nothing_that_built_it():
+    stages = re.split(r"^FROM ", DOCKERFILE, flags=re.MULTILINE)[1:]
+    (built,) = [stage for stage in stages if "maturin build" in stage]
+    assert re.match(r"\S+ AS core\n", built)
+    assert "--require-hashes --requirement deploy/native.lock" in built
+    (installed,) = [stage for stage in stages if "COPY --from=core" in stage]
+    assert "--no-index --find-links /wheels journey-stream-native" in installed
+    assert "native/target" in (ROOT / ".dockerignore").read_text("utf-8").splitlines()
+
+
+@pytest.mark.parametrize(
+    ("cargo", "step"), [("cargo", "--force-reinstall ./native"), ("", "the worker runs in pure Python")]
+)
+def test_setup_builds_the_compiled_core_where_cargo_is_and_does_without_elsewhere(cargo: str, step: str):
+    command = ["make", "--dry-run", "--always-make", "test", f"CARGO={cargo}"]
+    steps = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert steps.index("deploy/install") < steps.index(step) < steps.index("-m pytest")
+    assert ("./native" in steps) == bool(cargo)
+
+
 def pins(path: str) -> dict[str, str]:
     return dict(
         re.findall(r"^([A-Za-z0-9_.-]+)==([^\s;\\]+)", (ROOT / path).read_text("utf-8"), re.MULTILINE)
@@ -77,11 +97,13 @@ def pins(path: str) -> dict[str, str]:
 def test_the_image_gets_the_very_versions_that_are_tested():
     image, tested = pins("deploy/requirements.lock"), pins("requirements.lock")
     assert image.items() <= tested.items()
+    assert {"maturin"} == pins("deploy/native.lock").keys() - image.keys()
+    assert pins("deploy/native.lock").items() <= tested.items()
     assert "faust-streaming" in image
     assert "pytest" not in image
 
 
-@pytest.mark.parametrize("lock", ["requirements.lock", "deploy/requirements.lock"])
+@pytest.mark.parametrize("lock", ["requirements.lock", "deploy/requirements.lock", "deploy/native.lock"])
 def test_lock_files_name_versions_and_hashes_and_no_address(lock: str):
     text = (ROOT / lock).read_text("utf-8")
     assert "://" not in text
