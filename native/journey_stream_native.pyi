@@ -61,7 +61,7 @@ class Core:
         as_of: str,
         highest: dict[bytes, int],
         times: dict[bytes, int],
-        sources: Sequence[bytes],
+        sources: Iterable[bytes],
     ) -> tuple[int, int, int, dict[bytes, tuple[int, int]]]: ...
 
 class ReadyBatch:
