@@ -201,6 +201,14 @@ class Settings(Part, frozen=True):
             "`partitions`, are then read without the hop (docs/keyed-input.md)."
         ),
     ] = "none"
+    core: Annotated[
+        Literal["auto", "compiled", "python"],
+        doc(
+            "What works on events: the compiled core (package `journey-stream-native`), or Python alone, "
+            "with the same outcome. `auto`: the compiled one if it is installed and knows all that the "
+            "definitions use."
+        ),
+    ] = "auto"
     state_store: Annotated[
         Literal["memory", "rocksdb"],
         doc("Where customers at rest are kept: `rocksdb` for more than memory holds (docs/operations.md)."),

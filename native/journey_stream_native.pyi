@@ -5,6 +5,11 @@ from typing import Any
 
 from journey_stream.values import Event
 
+CONTRACT: int
+
+class CoreError(Exception): ...
+class Panic(BaseException): ...
+
 class Program:
     def __init__(self, description: str) -> None: ...
 

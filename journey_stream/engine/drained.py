@@ -12,7 +12,7 @@ from journey_stream.values import Event
 
 
 class Ready(msgspec.Struct):
-    """Records and states as the compiled core writes them: batches for Kafka, and what they say in numbers."""
+    """Records and states as the compiled core writes them: batches for Kafka, and what is in them."""
 
     transitions: list[Any]
     signals: list[Any]

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 EVERYBODY = 2**62
 """No limit."""
+BEGINNING = -(2**63)
+"""No time that the core knows is before."""
 
 
 class FastPartition(Partition):
@@ -41,7 +43,7 @@ class FastPartition(Partition):
         self._queue = CoreQueue(self.core, self._hint)  # type: ignore[assignment]
 
     @property
-    def horizon(self) -> int:  # type: ignore[override]
+    def horizon(self) -> int:
         """No event at or before this time will come out of order: no history of it is kept."""
         return self._horizon
 
@@ -50,7 +52,7 @@ class FastPartition(Partition):
         self._horizon = horizon
         core = getattr(self, "core", None)
         if core is not None:
-            core.horizon = horizon
+            core.horizon = max(horizon, BEGINNING)
 
     def __len__(self) -> int:
         return super().__len__() + self.core.grown
@@ -110,9 +112,14 @@ class FastPartition(Partition):
         self._run.records[:0] = told["records"]
         return self._drained(told)
 
-    def drain_ready(self) -> Drained:
-        """The same, with what the core did written down already, as batches for Kafka."""
-        told = self.core.drain_ready(self._fold)
+    def drain_ready(self, timestamp: int, limit: int) -> Drained:
+        """The same, with what the core did written down already, as batches for Kafka.
+
+        Args:
+            timestamp: of the records, milliseconds.
+            limit: bytes of a batch at most.
+        """
+        told = self.core.drain_ready(self._fold, timestamp, limit)
         drained = self._drained(told)
         drained.population.update(told["population"])
         drained.ready = Ready(

@@ -168,7 +168,7 @@ class JourneyTable:
     steady: bool = False
     """Whether entering a stage leaves the attributes of records as they are."""
     described: tuple[tuple[str, Any, bool, Any], ...] = ()
-    """Of what `attributes` reads: name, how (as data), whether a limit can make it approximate, how to tell."""
+    """Of what `attributes` reads: name, how (as data), whether it can be approximate, how one tells."""
 
 
 @dataclass(slots=True)

@@ -110,6 +110,8 @@ class Decoder:
         self._max_future = limits.max_future
         self._money = money
         self._filters = tuple(filters)
+        self.made_of = (limits, money, self._filters)
+        """For whoever has to make the same."""
         self._envelope = msgspec.json.Decoder(Envelope).decode
         plans = {kind.name: self._plan(kind, ces_high_is_easy) for kind in vocabulary}
         self._plans = {spelling: plans[kind.name] for spelling, kind in vocabulary.by_spelling.items()}

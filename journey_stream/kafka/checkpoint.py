@@ -192,8 +192,8 @@ class Writer(Sender):
             changelog: the topic of states.
             changes: states by key; the meta record is the last.
             offsets: how far the sources are done with.
-            ready: finished batches by topic and partition, made for a transactional producer. They follow the
-                rows of `outs`; those of the changelog go before `changes`.
+            ready: finished batches by topic and partition, made for a transactional producer. They go before
+                the rows of `outs`, and before `changes`.
 
         Raises:
             StateError: the changelog was made anew under us.
@@ -230,8 +230,9 @@ class Writer(Sender):
     async def _send_public(
         self, topic: str, partition: int, rows: Iterable[Row], ready: Iterable[Any]
     ) -> int:
-        await self.send(topic, partition, rows, self._public)
-        return await self.send_ready(topic, partition, ready)
+        # What the compiled core did came first: whoever it gave back to Python was Python's from then on.
+        last = await self.send_ready(topic, partition, ready)
+        return max(last, await self.send(topic, partition, rows, self._public))
 
     async def _send_states(
         self, changelog: str, ready: Iterable[Any], changes: Iterable[tuple[bytes, bytes | None]]

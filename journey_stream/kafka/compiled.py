@@ -1,15 +1,15 @@
 """The keyed partition's work where the compiled core does it: plain records in, waiting events let go.
 
-Enters: batches of records, the clock. Leaves: what the core could not judge (the place of the first such record),
-events that Python has to apply. Strategy: the core takes runs of plain records (an event, of use, not too late,
-of ours) straight into its buffer; whatever is anything else ends the run, is seen to by `keyed` or `direct` as
-ever, and the next run begins behind it. So what is rare is written once, in Python.
+Enters: batches of records, the clock. Leaves: the place of the first record that the core could not judge,
+events that Python has to apply. Strategy: the core takes runs of plain records (an event, of use, not too
+late, of ours) straight into its buffer; whatever is anything else ends the run, is seen to by `keyed` or
+`direct` as ever, and the next run begins behind it. So what is rare is written once, in Python.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from journey_stream.kafka import hop
@@ -93,7 +93,7 @@ class Runs:
         """Broker time of the oldest record, likewise."""
 
     def of_hop(
-        self, records: Sequence[Any], start: int, clock: int, received: Received, read: Sequence[bytes]
+        self, records: Sequence[Any], start: int, clock: int, received: Received, read: Iterable[bytes]
     ) -> int:
         """Take plain records of the keyed topic; gives the place of the first that is not."""
         topic = records[start].topic

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -29,6 +29,7 @@ from journey_stream.letters import AS_OF, as_of_then
 from journey_stream.release import BEGINNING, PartitionClock
 from journey_stream.values import NEVER, DeadLetter, Event, Reason, Rejection
 
+Outcome: TypeAlias = Literal["read", "rejected", "filtered"]
 DERIVES: Final = "referral_converted"
 """The type that other events follow from."""
 
@@ -135,45 +136,49 @@ class Direct:
             if not records:
                 return
         self.rereading = False
-        decode, partitioner, mine, topic = self._decode, self._partitioner, self.partition, self.topic
-        home, highest = self._home, self.highest
-        judge = home.judge
-        rejected = filtered = 0
-        place, count = 0, len(records)
-        runs = home.runs if self.partitioner_name == hop.MURMUR2 else None
-        whole = (mine, partitioner.partitions)
-        while place < count:
-            if runs is not None:
-                place, reached = runs.of_source(records, place, topic, clock, whole)
-                highest = max(highest, reached)
-                if place == count:
-                    break
-            record = records[place]
+        rejected = filtered = place = 0
+        while (place := self._run(records, place, clock)) < len(records):
+            outcome = self._judge(records[place], clock)
+            rejected += outcome == "rejected"
+            filtered += outcome == "filtered"
             place += 1
-            event = decode(record.value, record.timestamp * 1000)
-            if type(event) is Event:
-                if event.at > highest:
-                    highest = event.at
-                if partitioner(event.person.encode()) != mine:
-                    self._send_on(record, event, clock)
-                elif event.type == DERIVES or (record.headers and record.headers[-1][0] == AS_OF):
-                    self._judge_carefully(event, record, clock)
-                else:
-                    judge(event, record, topic, clock)
-            elif isinstance(event, Rejection):
-                rejected += 1
-                home.kill(record, event.reason, event.detail)
-            else:
-                filtered += 1
-        counts, last = home.counts, records[-1]
+        counts, topic, last = self._home.counts, self.topic, records[-1]
         counts[topic, "read"] += len(records)
         if rejected:
             counts[topic, "rejected"] += rejected
         if filtered:
             counts[topic, "filtered"] += filtered
-        self.highest = highest
         self.position = last.offset + 1
         self._last_at = last.timestamp * 1000
+
+    def _run(self, records: Sequence[Any], start: int, clock: int) -> int:
+        """Let the compiled core take plain records; gives the place of the first that it left."""
+        runs = self._home.runs
+        if runs is None or self.partitioner_name != hop.MURMUR2 or start == len(records):
+            return start
+        whole = (self.partition, self._partitioner.partitions)
+        place, highest = runs.of_source(records, start, self.topic, clock, whole)
+        self.highest = max(self.highest, highest)
+        return place
+
+    def _judge(self, record: Any, clock: int) -> Outcome:
+        """Judge one record: an event for us, one for another partition, or none."""
+        home = self._home
+        event = self._decode(record.value, record.timestamp * 1000)
+        if type(event) is Event:
+            if event.at > self.highest:
+                self.highest = event.at
+            if self._partitioner(event.person.encode()) != self.partition:
+                self._send_on(record, event, clock)
+            elif event.type == DERIVES or (record.headers and record.headers[-1][0] == AS_OF):
+                self._judge_carefully(event, record, clock)
+            else:
+                home.judge(event, record, self.topic, clock)
+            return "read"
+        if isinstance(event, Rejection):
+            home.kill(record, event.reason, event.detail)
+            return "rejected"
+        return "filtered"
 
     def _take_again(self, records: Iterable[Any]) -> None:
         """Let wait again what waited at the checkpoint; the rest is in the state already, or was sent on."""

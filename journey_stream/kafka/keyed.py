@@ -20,10 +20,12 @@ from uuid import uuid4
 from journey_stream.backfill import told_apart
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka import hop
+from journey_stream.kafka.checkpoint import MAX_BATCH_BYTES
 from journey_stream.kafka.compiled import EVERYTHING, CoreBuffer, Runs
 from journey_stream.kafka.direct import Directs
-from journey_stream.kafka.hop_records import event_of, head_of
+from journey_stream.kafka.hop_records import event_again, event_of, head_of, letter_of, letter_of_stranger
 from journey_stream.kafka.keyed_values import Checkpoint, Options, Record
+from journey_stream.kafka.markers import Markers
 from journey_stream.kafka.meta import META_FORMAT, DirectPosition, Meta, write_meta
 from journey_stream.kafka.received import Received
 from journey_stream.kafka.versions import Settled, settle
@@ -86,13 +88,13 @@ class KeyedPartition:
         self._decode = decoder.decode
         self._options = options
         self._received = Received(self.clock.sources, broker_times=options.broker_times)
-        self._read = {hop.unpack_source(source)[0] for source in self.clock.sources}
         self._topics: dict[bytes, str] = {}
         self._dead: list[DeadLetter] = []
         self._applied: list[tuple[Event, Record]] = []
         self.runs = None if core is None else Runs(core, options, self.counts)
         self.direct = Directs(self, decoder)
         """Source partitions that are read without the hop."""
+        self._markers = Markers(self.clock, self.direct)
 
     def restore(self, meta: Meta | None, start: int) -> int:
         """Take over from the last checkpoint; gives the offset to read from.
@@ -155,7 +157,7 @@ class KeyedPartition:
             header = head_of(record)
             if header[:2] == hop.MARKER_BYTES:
                 if record.offset >= self.restored_below:
-                    self._mark(record.value or b"", record.timestamp * 1000 + 999, now)
+                    self._markers.hear(record.value or b"", record.timestamp * 1000 + 999, now)
                     clock = None  # asked when the next event comes, not at each of many markers
             else:
                 if clock is None:
@@ -237,14 +239,16 @@ class KeyedPartition:
             and self.engine.next_due > options.until
         )
 
-    def checkpoint(self, *, ready: bool = False) -> Checkpoint:
+    def checkpoint(self, *, ready: int | None = None) -> Checkpoint:
         """Collect all that the next transaction has to hold. What is collected here is not given again.
 
         `ready` lets the compiled core, where it does the work, give batches for topics that are partitioned
-        as the keyed one.
+        as the keyed one: it is the time of their records, milliseconds.
         """
-        packed = ready and self.runs is not None and self._options.fence == BEGINNING
-        drained = self.engine.drain_ready() if packed else self.engine.drain()
+        if ready is not None and self.runs is not None and self._options.fence == BEGINNING:
+            drained = self.engine.drain_ready(ready, MAX_BATCH_BYTES)
+        else:
+            drained = self.engine.drain()
         self.engine_counts.update(drained.counts)
         self.unknown.update(drained.unknown)
         self._count_population(drained.population)
@@ -303,42 +307,13 @@ class KeyedPartition:
             stages = self.population.setdefault(journey, {})
             stages[stage] = stages.get(stage, 0) + more
 
-    def _mark(self, value: bytes, arrived: int, now: int) -> None:
-        told, known = hop.unpack_marker(value), self.clock.sources
-        for each in told:
-            if each.source not in known or (
-                known[each.source].idle and (not each.idle or self.direct.of(each.source) is not None)
-            ):
-                # A source may be about to hold the clock that did not: what it had come to before stays.
-                self.clock.clock(now)
-                break
-        for progress in told:
-            if self._is_read(progress.source):
-                highest = BEGINNING if progress.highest is None else progress.highest
-                idle = progress.idle
-                direct = self.direct.of(progress.source)
-                if direct is not None:
-                    # Our own word, perhaps from before a restart: whether that was the end, it can tell.
-                    highest, idle = BEGINNING, idle and progress.position == direct.position
-                # Whatever the clock of its machine says, intake knew nothing of a time after the marker came.
-                wall = min(progress.wall, arrived)
-                self.clock.progress(progress.source, highest, idle, wall)
-
-    def _is_read(self, source: bytes) -> bool:
-        """Tell whether a source partition is read; one that its topic has grown by holds the clock."""
-        if source not in self.clock.sources:
-            if hop.unpack_source(source)[0] not in self._read:
-                return False
-            self.clock.expect(source)
-        return True
-
     def _receive(self, record: Record, header: bytes, clock: int) -> None:
         again = record.offset < self.restored_below
         try:
             kind, sub_offset, broker_at, source = hop.unpack(header)
         except hop.HopFormatError as error:
             if not again:
-                self._foreign(record, str(error))
+                self._bury(letter_of_stranger(record, str(error)))
             return
         topic = self._topics.get(source) or self._topics.setdefault(source, hop.unpack_source(source)[0])
         # What we read ourselves cannot be news here, and the dead are buried where they are read.
@@ -397,13 +372,7 @@ class KeyedPartition:
 
     def apply_here(self, event: Event | None, record: Record, decided: int, *, late: bool) -> None:
         """Apply an event that the compiled core gave back; None: it is in the record."""
-        if event is None:
-            head = head_of(record)
-            broker_at = hop.unpack(head)[2] if head else record.timestamp * 1000
-            found = event_of(record, broker_at, self._decode)
-            assert type(found) is Event  # the core has read it as one
-            event = found
-            event.late = late
+        event = event_again(record, self._decode, late=late) if event is None else event
         self.engine.apply_here(event, decided, late=late)
         self._applied.append((event, record))
 
@@ -417,19 +386,7 @@ class KeyedPartition:
         if letter is not None:
             self._bury(letter)
             return
-        kind, sub_offset, broker_at, source = hop.unpack(head_of(record))
-        topic, partition = hop.unpack_source(source)
-        origin = (topic, partition, sub_offset // 2, broker_at)
-        came_with = tuple(record.headers[2 if kind == hop.DEAD else 1 :])
-        derived = bool(sub_offset & 1)
-        self._bury(DeadLetter(reason, detail, *origin, record.key, record.value, came_with, derived))
-
-    def _foreign(self, record: Record, detail: str) -> None:
-        """A record that no intake of ours wrote: kept as a dead letter of the keyed topic itself."""
-        origin = (record.topic, record.partition, record.offset, record.timestamp * 1000)
-        self._bury(
-            DeadLetter("processing_error", detail, *origin, record.key, record.value, tuple(record.headers))
-        )
+        self._bury(letter_of(record, reason, detail))
 
     def _bury(self, letter: DeadLetter) -> None:
         self._dead.append(letter)

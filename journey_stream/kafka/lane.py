@@ -28,6 +28,7 @@ from journey_stream.kafka.change import Past, Rebuild, change_versions, rebuilt
 from journey_stream.kafka.checkpoint import Writer
 from journey_stream.kafka.direct_intake import Inputs
 from journey_stream.kafka.direct_intake import Worker as DirectWorker
+from journey_stream.kafka.engines import failures
 from journey_stream.kafka.hop import partitioner_of
 from journey_stream.kafka.inbox import Inbox
 from journey_stream.kafka.intake import PAUSED
@@ -138,6 +139,7 @@ class JourneyLane:
         self._committed_at = time.monotonic()
         self._pace = Pace(options.limits)
         self._backoff = BACKOFF[0]
+        self._failures: tuple[type[BaseException], ...] = (Exception, *failures())
         self._suspicious = False
         """State turned out damaged when it was touched: the takeover looks for where it is."""
         self._task: asyncio.Task[None] | None = None
@@ -202,7 +204,7 @@ class JourneyLane:
                 log.warning("%s: fenced: another worker took over, or a transaction timed out", self)
                 self._metrics.fenced.inc()
                 await self._stop_short("fenced", FENCED_SECONDS)
-            except Exception as error:
+            except self._failures as error:
                 self._suspicious = isinstance(error, StateError)
                 self._worker.failed("journeys", str(self), error)
                 await self._stop_short(told(error), self._backoff)
@@ -366,7 +368,8 @@ class JourneyLane:
         assert writer is not None
         options = self._options
         compressions = {options.public_compression, options.internal_compression}
-        checkpoint = logic.checkpoint(ready=await packable(self._encoder, writer, compressions))
+        packed = await packable(self._encoder, writer, compressions)
+        checkpoint = logic.checkpoint(ready=self._worker.now() // 1000 if packed else None)
         out = encoded(checkpoint, self._encoder, options.changelog, self.tp.partition)
         offsets = {(self.tp.topic, self.tp.partition): checkpoint.oldest, **checkpoint.sources}
         try:

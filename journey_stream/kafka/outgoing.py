@@ -1,7 +1,7 @@
 """All of one checkpoint as bytes: what a transaction of a keyed partition holds.
 
-Enters: a `Checkpoint`. Leaves: records and states encoded, batches that the compiled core has finished, and how
-many bytes all of it is (as far as the pace of checkpoints asks).
+Enters: a `Checkpoint`. Leaves: records and states encoded, batches that the compiled core has finished, and
+how many bytes all of it is (as far as the pace of checkpoints asks).
 """
 
 from __future__ import annotations

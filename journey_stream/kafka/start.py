@@ -12,9 +12,9 @@ from functools import partial
 
 from journey_stream.deployment import Deployment, assemble, extra_topics
 from journey_stream.encode import Encoder
-from journey_stream.engine.partition import Partition
 from journey_stream.engine.program import side_by_side
 from journey_stream.kafka.app import Parts, check_ports, run_parts
+from journey_stream.kafka.engines import Engines
 from journey_stream.kafka.keyed_start import check_keyed_input
 from journey_stream.kafka.meta import JourneyVersion
 from journey_stream.kafka.processes import Family
@@ -29,7 +29,7 @@ def parts_of(deployment: Deployment) -> Parts:
     """Give what every partition of a worker runs."""
     by = deployment.settings.record_topics
     return Parts(
-        make_engine=lambda: Partition(deployment.program),
+        make_engine=Engines(deployment),
         decoder=deployment.decoder,
         encoder=Encoder(deployment.topics, transitions_by=by.transitions, signals_by=by.signals),
         versions=Versions(

@@ -348,6 +348,9 @@ class JourneyWorker:
     def failed(self, lane: str, where: str, error: BaseException) -> None:
         """Tell that a lane stopped and starts over."""
         self._reports.failed(lane, where, error)
+        give_up = getattr(self._make_engine, "give_up", None)
+        if give_up is not None:
+            give_up(error)
 
     def fetch_failed(self, error: BaseException) -> None:
         """Tell that the brokers refuse to give records of some topic; the others are read on."""

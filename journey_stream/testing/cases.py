@@ -7,11 +7,12 @@ with `$name` replaced per row of its `cases`. Comparing what is expected with wh
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
-from journey_stream.journeys.findings import Finding, Place, Report, Spot, TooManyFindings, did_you_mean
+from journey_stream.journeys.findings import Finding, Place, Report, TooManyFindings, did_you_mean
 from journey_stream.journeys.read import Entry, Items, Node, Scalar, Table, read
+from journey_stream.testing.nodes import names_of, spot, table_of, text_of, time_of
 from journey_stream.testing.story import SOMEBODY, Given, StoryError, Times, given, given_line, plain
 
 FILE_KEYS = ("start", "quiet", "tests")
@@ -133,8 +134,8 @@ def read_tests(file: str, text: str) -> TestFile:
 
 
 def _tests(root: Node, file: str, lines: tuple[str, ...], report: Report) -> Iterator[Case]:
-    top = _table(root, FILE_KEYS, "a test file", report)
-    quiet = _names(top.get("quiet"), "quiet", report)
+    top = table_of(root, FILE_KEYS, "a test file", report)
+    quiet = names_of(top.get("quiet"), "quiet", report)
     frame = _Frame(file, lines, report, _start(top.get("start"), report), quiet)
     tests = top.get("tests")
     if not isinstance(tests, Items):
@@ -148,7 +149,7 @@ def _start(node: Node | None, report: Report) -> Times:
     if node is None:
         return Times()
     try:
-        return Times(Times().read(_text(node), 0))
+        return Times(Times().read(text_of(node), 0))
     except StoryError as error:
         report.add("bad-value", node, f"start: {error}")
         return Times()
@@ -157,7 +158,7 @@ def _start(node: Node | None, report: Report) -> Times:
 def _test(node: Node, frame: _Frame) -> Iterator[Case]:
     report = frame.report
     before = len(report.findings)
-    fields = _table(node, CASE_KEYS, "a test", report)
+    fields = table_of(node, CASE_KEYS, "a test", report)
     if len(report.findings) > before:
         return
     name = fields.get("name")
@@ -177,7 +178,7 @@ def _test(node: Node, frame: _Frame) -> Iterator[Case]:
             report.add("wrong-type", row, "a case is a mapping of names to values")
             continue
         values = {key: entry.value for key, entry in row.entries.items()}
-        shown = ", ".join(f"{key}={_text(value)}" for key, value in values.items())
+        shown = ", ".join(f"{key}={text_of(value)}" for key, value in values.items())
         for key, entry in row.entries.items():
             if used and key not in used:
                 hint = did_you_mean(key, used, "The test asks for")
@@ -223,7 +224,7 @@ def _fill(node: Node, values: Mapping[str, Node], report: Report) -> Node:
                 return values[names[0]]
             if not names:
                 return node
-            text = _VARIABLE.sub(lambda found: _text(values[found[1]]), node.text)
+            text = _VARIABLE.sub(lambda found: text_of(values[found[1]]), node.text)
             return replace(node, text=text, value=text)
 
 
@@ -234,7 +235,7 @@ def _case(name: str, place: Place, fields: Mapping[str, Node], frame: _Frame) ->
     last = max((each.at for each in story), default=times.start)
     until = last
     if (when := fields.get("when")) is not None:
-        until = _time(when, times, last, report)
+        until = time_of(when, times, last, report)
     persons = list(dict.fromkeys(each.person for each in story)) or [SOMEBODY]
     sides = {person: Side() for person in persons}
     for key, reader in _READERS.items():
@@ -249,7 +250,7 @@ def _case(name: str, place: Place, fields: Mapping[str, Node], frame: _Frame) ->
     if len(report.findings) == before:
         changed = {key: plain(entry.value) for key, entry in parameters.entries.items()} if parameters else {}
         own = fields.get("quiet")
-        quiet = frame.quiet if own is None else _names(own, "quiet", report)
+        quiet = frame.quiet if own is None else names_of(own, "quiet", report)
         yield Case(frame.file, place.line, name, story, until, times, sides, changed, quiet)
 
 
@@ -299,7 +300,7 @@ def _lines(node: Node | None, frame: _Frame) -> Iterator[tuple[Place, str | Tabl
             elif isinstance(item, Table) and len(item.entries) == 1 and "type" not in item.entries:
                 # `- day 3: order_completed` is a mapping of one key to YAML, and a line to people
                 when, entry = next(iter(item.entries.items()))
-                yield item, f"{when}: {_text(entry.value)}"
+                yield item, f"{when}: {text_of(entry.value)}"
             elif isinstance(item, Table):
                 yield item, item
             else:
@@ -308,15 +309,8 @@ def _lines(node: Node | None, frame: _Frame) -> Iterator[tuple[Place, str | Tabl
         frame.report.add("wrong-type", node, "'given' is a text with one event a line, or a list of events")
 
 
-def spot(lines: Sequence[str], line: int, word: str) -> Spot:
-    """Point at a word in a line of the file; at the line's first word where it is not found."""
-    text = lines[line - 1] if line <= len(lines) else ""
-    column = text.find(word)
-    return Spot(line, (column if column >= 0 else len(text) - len(text.lstrip())) + 1)
-
-
 def _long_form(node: Table, times: Times, previous: int, report: Report) -> Given:
-    fields = _table(node, EVENT_KEYS, "an event", report)
+    fields = table_of(node, EVENT_KEYS, "an event", report)
     kind, at = fields.get("type"), fields.get("at")
     if kind is None or at is None:
         msg = "an event needs 'at' and 'type'"
@@ -331,7 +325,7 @@ def _long_form(node: Table, times: Times, previous: int, report: Report) -> Give
             values.update(inner)
         elif key not in ("type", "at"):
             values[key] = plain(value)
-    return given(_text(kind), times.read(_text(at), previous), node.line, values)
+    return given(text_of(kind), times.read(text_of(at), previous), node.line, values)
 
 
 def _then(side: Side, node: Node, times: Times, report: Report) -> Side:
@@ -345,7 +339,7 @@ def _signals(side: Side, node: Node, times: Times, report: Report) -> Side:
 
 
 def _stage(side: Side, node: Node, _times: Times, _report: Report) -> Side:
-    return replace(side, stage=Expected(node.line, {"stage": _text(node)}))
+    return replace(side, stage=Expected(node.line, {"stage": text_of(node)}))
 
 
 def _attributes(side: Side, node: Node, _times: Times, report: Report) -> Side:
@@ -376,45 +370,12 @@ def _records(
         if isinstance(item, Scalar):
             yield Expected(item.line, {short: item.text})
             continue
-        fields = _table(item, keys, what, report)
+        fields = table_of(item, keys, what, report)
         if short not in fields:
             report.add("missing-key", item, f"{what} needs '{short}'")
             continue
         values = {
-            key: _time(value, times, times.start, report) if key in TIMES else plain(value)
+            key: time_of(value, times, times.start, report) if key in TIMES else plain(value)
             for key, value in fields.items()
         }
         yield Expected(item.line, values)
-
-
-def _time(node: Node, times: Times, previous: int, report: Report) -> int:
-    try:
-        return times.read(_text(node), previous)
-    except StoryError as error:
-        report.add("bad-value", node, str(error))
-        return previous
-
-
-def _table(node: Node, keys: tuple[str, ...], what: str, report: Report) -> dict[str, Node]:
-    if not isinstance(node, Table):
-        report.add("wrong-type", node, f"{what} is a mapping with the keys {', '.join(keys)}")
-        return {}
-    for name, entry in node.entries.items():
-        if name not in keys:
-            hint = did_you_mean(name, keys, "The keys here")
-            report.add("unknown-key", entry.key, f"'{name}' is no key of {what}", hint)
-    return {name: entry.value for name, entry in node.entries.items() if name in keys}
-
-
-def _names(node: Node | None, key: str, report: Report) -> dict[str, int]:
-    """Read a list of names, each with its line."""
-    if node is None:
-        return {}
-    if isinstance(node, Items) and all(isinstance(item, Scalar) for item in node.items):
-        return {_text(item): item.line for item in node.items}
-    report.add("wrong-type", node, f"'{key}' is a list of names")
-    return {}
-
-
-def _text(node: Node) -> str:
-    return node.text if isinstance(node, Scalar) else str(plain(node))

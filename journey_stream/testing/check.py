@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from journey_stream.events.vocabulary import COMMON_FIELDS, Vocabulary
 from journey_stream.journeys.findings import Finding, Report, Severity, TooManyFindings, did_you_mean
 from journey_stream.journeys.model import Journey
-from journey_stream.testing.cases import Case, Expected, Side, TestFile, spot
+from journey_stream.testing.cases import Case, Expected, Side, TestFile
+from journey_stream.testing.nodes import spot
 from journey_stream.testing.story import Given
 
 START_RULE = "start"

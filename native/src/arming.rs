@@ -183,7 +183,7 @@ impl Sequence {
         let sequence = Sequence {
             last: index(json, "last")?,
             within: whole(json, "within")?,
-            by: opt(json, "by", |by| Get::parse(by, vocab))?,
+            by: opt(json, "by", |by| Get::parse_id(by, vocab))?,
             limit: index(json, "limit")?,
             steps: steps.collect::<Result<_, String>>()?,
         };

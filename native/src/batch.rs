@@ -123,7 +123,13 @@ impl Batches {
     /// Append a record whose `count` headers are written already (`put_header`), in two parts.
     ///
     /// One that is larger than a batch stands in a batch of its own, as with aiokafka.
-    pub fn append_raw(&mut self, key: Option<&[u8]>, value: Option<&[u8]>, count: usize, headers: [&[u8]; 2]) {
+    pub fn append_raw(
+        &mut self,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        count: usize,
+        headers: [&[u8]; 2],
+    ) {
         if self.records == 0 {
             self.open();
         }
@@ -239,9 +245,16 @@ impl ReadyBatch {
         None // full
     }
 
-    fn _set_producer_state(&mut self, producer_id: i64, producer_epoch: i16, base_sequence: i32) -> PyResult<()> {
+    fn _set_producer_state(
+        &mut self,
+        producer_id: i64,
+        producer_epoch: i16,
+        base_sequence: i32,
+    ) -> PyResult<()> {
         if self.built.is_some() {
-            return Err(PyRuntimeError::new_err("a batch that was built belongs to the producer that sent it"));
+            return Err(PyRuntimeError::new_err(
+                "a batch that was built belongs to the producer that sent it",
+            ));
         }
         write(&mut self.bytes, PRODUCER_AT, producer_id.to_be_bytes());
         write(&mut self.bytes, EPOCH_AT, producer_epoch.to_be_bytes());

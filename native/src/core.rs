@@ -18,6 +18,9 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use std::sync::Arc;
 
+/// What Python and this core have agreed on: descriptions and calls. `kafka/engines.py` has the same number.
+const CONTRACT: u32 = 1;
+
 #[pyclass(frozen, name = "Program")]
 pub struct PyProgram(Arc<Program>);
 
@@ -313,7 +316,16 @@ impl Core {
         let buffer = &mut self.buffer;
         let special = &self.special;
         let t = taking::direct(
-            py, &self.partition, buffer, records, start, topic, lateness, as_of, ours, special,
+            py,
+            &self.partition,
+            buffer,
+            records,
+            start,
+            topic,
+            lateness,
+            as_of,
+            ours,
+            special,
         )?;
         Ok((t.next, t.on_time, t.late, t.first, t.highest, t.oldest))
     }
@@ -348,7 +360,15 @@ impl Core {
             received.insert(source.as_bytes().to_vec(), (known, 0, 0, 0));
         }
         let taken = taking::hop(
-            py, &self.partition, &mut self.buffer, records, start, topic, lateness, headers, &mut received,
+            py,
+            &self.partition,
+            &mut self.buffer,
+            records,
+            start,
+            topic,
+            lateness,
+            headers,
+            &mut received,
         )?;
         let counts = PyDict::new(py);
         for (source, (sub_offset, at, on_time, late)) in received {
@@ -409,6 +429,9 @@ fn ready<'py>(py: Python<'py>, batches: &mut Batches, size: &mut usize) -> PyRes
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<PyProgram>()?;
+    m.add("CoreError", m.py().get_type::<crate::partition::CoreError>())?;
+    // What a bug here raises in Python: no `Exception`, and so to be named.
+    m.add("Panic", m.py().get_type::<pyo3::panic::PanicException>())?;
+    m.add("CONTRACT", CONTRACT)?;
     m.add_class::<Core>()
 }
-

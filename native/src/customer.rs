@@ -165,11 +165,7 @@ pub fn decode_core(person: Arc<str>, core: &[u8]) -> Res<Customer> {
                         if r.array()? != 3 {
                             return damaged("a raised signal of another shape");
                         }
-                        Ok(Raised {
-                            until: opt(r, |r| r.int())?,
-                            id: r.bin()?.to_vec(),
-                            by: r.opt_text()?,
-                        })
+                        Ok(Raised { until: opt(r, |r| r.int())?, id: r.bin()?.to_vec(), by: r.opt_text()? })
                     })
                     .collect();
                 Ok((k, all?))

@@ -142,12 +142,7 @@ fn structure<'py>(
     Ok(found.into_any())
 }
 
-fn property<'py>(
-    py: Python<'py>,
-    event: &Event,
-    shape: &Shape,
-    prop: &Prop,
-) -> PyResult<Bound<'py, PyAny>> {
+fn property<'py>(py: Python<'py>, event: &Event, shape: &Shape, prop: &Prop) -> PyResult<Bound<'py, PyAny>> {
     Ok(match (prop, shape) {
         (Prop::Str(text), _) => event.get(*text).into_pyobject(py)?.into_any(),
         (Prop::Num(value), _) => value.into_pyobject(py)?.into_any(),

@@ -194,7 +194,7 @@ fn moved(d: Move) -> made::Move {
 }
 
 fn getter(d: &Option<Value>, vocab: &Vocab) -> Made<Option<Get>> {
-    d.as_ref().map(|each| Get::parse(each, vocab)).transpose()
+    d.as_ref().map(|each| Get::parse_id(each, vocab)).transpose()
 }
 
 fn call(d: Call, vocab: &Vocab) -> Made<made::Call> {

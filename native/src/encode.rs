@@ -6,9 +6,9 @@
 
 use crate::batch::Batches;
 use crate::customer::NOWHERE;
+use crate::encode_tables::{put_opt, Labels, Shared, Sort, Tables, Text};
 use crate::json;
 use crate::program::Program;
-use crate::encode_tables::{put_opt, Labels, Shared, Sort, Tables, Text};
 use crate::record::{Gone, Record, Signal, Transition};
 use crate::record_id::cancelled_id;
 use crate::spoken::Spoken;
@@ -87,7 +87,13 @@ impl Encoder {
     }
 
     pub fn transition(&mut self, out: &mut Batches, r: &Transition, spoken: &mut Spoken) -> Res<()> {
-        spoken.take_in(&self.tables.journeys[r.journey].attributes, r.journey, &r.about, &r.said, r.occurred_at)?;
+        spoken.take_in(
+            &self.tables.journeys[r.journey].attributes,
+            r.journey,
+            &r.about,
+            &r.said,
+            r.occurred_at,
+        )?;
         let j = &self.tables.journeys[r.journey];
         let to = at(r.to, j.stages.len())?;
         let (rule, own) = match r.ruling {
@@ -164,7 +170,13 @@ impl Encoder {
     }
 
     pub fn signal(&mut self, out: &mut Batches, r: &Signal, spoken: &mut Spoken) -> Res<()> {
-        spoken.take_in(&self.tables.journeys[r.journey].attributes, r.journey, &r.about, &r.said, r.occurred_at)?;
+        spoken.take_in(
+            &self.tables.journeys[r.journey].attributes,
+            r.journey,
+            &r.about,
+            &r.said,
+            r.occurred_at,
+        )?;
         let (j, call) = (&self.tables.journeys[r.journey], &self.tables.calls[r.call]);
         let stage = at(r.stage, j.stages.len())?;
         let kind = call.kind.as_ref().unwrap_or(&j.kinds[stage]);
@@ -234,7 +246,13 @@ impl Encoder {
 
     /// The stage now, after a change of stage (`stages.entered`).
     pub fn stage(&mut self, out: &mut Batches, r: &Transition, spoken: &mut Spoken) -> Res<()> {
-        spoken.take_in(&self.tables.journeys[r.journey].attributes, r.journey, &r.about, &r.said, r.occurred_at)?;
+        spoken.take_in(
+            &self.tables.journeys[r.journey].attributes,
+            r.journey,
+            &r.about,
+            &r.said,
+            r.occurred_at,
+        )?;
         let j = &self.tables.journeys[r.journey];
         let to = at(r.to, j.stages.len())?;
         let own = r.ruling.and_then(|place| self.tables.rulings[place].1.as_ref());

@@ -123,7 +123,12 @@ pub enum Rule {
     Nothing,
     /// This sentiment, whatever it says.
     Always(f64),
-    Survey { score: usize, kind: usize, low: usize, high: usize },
+    Survey {
+        score: usize,
+        kind: usize,
+        low: usize,
+        high: usize,
+    },
     Stars(usize),
     TicketRating(usize),
     TicketKind(usize),

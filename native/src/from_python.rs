@@ -111,7 +111,11 @@ fn held(value: &Bound<'_, PyAny>, text: &mut String) -> PyResult<Slice> {
 }
 
 fn optional(value: &Bound<'_, PyAny>, text: &mut String) -> PyResult<Option<Slice>> {
-    if value.is_none() { Ok(None) } else { held(value, text).map(Some) }
+    if value.is_none() {
+        Ok(None)
+    } else {
+        held(value, text).map(Some)
+    }
 }
 
 fn structure(
@@ -145,9 +149,7 @@ fn property(
         Shape::Obj(fields) => Prop::Obj(structure(value, fields, inner, text)?),
         Shape::List(item) => {
             let items = value.downcast::<PyList>()?;
-            Prop::List(
-                items.iter().map(|each| property(&each, item, inner, text)).collect::<PyResult<_>>()?,
-            )
+            Prop::List(items.iter().map(|each| property(&each, item, inner, text)).collect::<PyResult<_>>()?)
         }
         Shape::Other => Prop::Free(Box::new(free(value)?)),
     })

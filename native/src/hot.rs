@@ -40,7 +40,16 @@ pub enum History {
 
 impl Hot {
     pub fn new(c: Customer) -> Hot {
-        Hot { c, rest: Vec::new(), touched: false, known: false, rows: Vec::new(), count: 0, point: NONE, last: NONE }
+        Hot {
+            c,
+            rest: Vec::new(),
+            touched: false,
+            known: false,
+            rows: Vec::new(),
+            count: 0,
+            point: NONE,
+            last: NONE,
+        }
     }
 
     /// Wake somebody up. None: of another format or layout, nobody, or with slots that are young.

@@ -166,7 +166,8 @@ fn base64(out: &mut Vec<u8>, bytes: &[u8]) {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     out.push(b'"');
     for three in bytes.chunks(3) {
-        let bits = three.iter().enumerate().fold(0u32, |sum, (at, byte)| sum | (*byte as u32) << (16 - 8 * at));
+        let bits =
+            three.iter().enumerate().fold(0u32, |sum, (at, byte)| sum | (*byte as u32) << (16 - 8 * at));
         for at in 0..4 {
             out.push(if at <= three.len() { DIGITS[(bits >> (18 - 6 * at) & 63) as usize] } else { b'=' });
         }

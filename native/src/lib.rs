@@ -3,7 +3,6 @@
 
 mod arming;
 mod batch;
-mod calls;
 mod core;
 mod customer;
 mod decode;
@@ -14,8 +13,12 @@ mod encode_probe;
 mod encode_tables;
 mod event;
 mod expr;
+mod expr_ops;
+mod expr_parse;
+mod expr_text;
 mod folds;
 mod from_python;
+mod guards_probe;
 mod hot;
 mod ids;
 mod json;
@@ -29,7 +32,6 @@ mod partition;
 mod paths;
 mod profile;
 mod program;
-mod pytext;
 mod queue;
 mod reads;
 mod record;
@@ -55,5 +57,6 @@ fn journey_stream_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     batch::register(m)?;
     decoding::register(m)?;
     encode_probe::register(m)?;
+    guards_probe::register(m)?;
     ops_probe::register(m)
 }

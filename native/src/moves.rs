@@ -386,7 +386,15 @@ pub fn call(
         entries.drain(..gone);
     }
     let by_event = at.timer.is_none();
-    signal(at, c, j, number, run, (about, said), Told { id, cancelled: false, until, reason, payload, by_event });
+    signal(
+        at,
+        c,
+        j,
+        number,
+        run,
+        (about, said),
+        Told { id, cancelled: false, until, reason, payload, by_event },
+    );
     Ok(())
 }
 

@@ -92,7 +92,7 @@ fn all(json: &serde_json::Value, name: &str, vocab: &Vocab) -> Result<Vec<Op>, S
 
 impl Op {
     pub fn parse(json: &serde_json::Value, vocab: &Vocab) -> Result<Op, String> {
-        let by = || opt(json, "by", |by| Get::parse(by, vocab));
+        let by = || opt(json, "by", |by| Get::parse_id(by, vocab));
         let place = || Place::parse(part(json, "in")?);
         Ok(match text(json, "op")? {
             "one" => Op::One(index(json, "slot")?),

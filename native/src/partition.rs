@@ -16,15 +16,18 @@ use crate::record::{Gone, Record};
 use crate::step::{self, earliest, forgotten_at, has_seen, FORGET};
 use crate::value::{Damaged, Res};
 use ahash::{AHashMap, AHashSet};
-use pyo3::exceptions::PyRuntimeError;
+use pyo3::create_exception;
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PySet, PyString};
 use std::sync::Arc;
 
 const PACKED: u8 = 0xf0;
 
+create_exception!(journey_stream_native, CoreError, PyException, "The compiled core met what it cannot do.");
+
 pub fn failed(error: Damaged) -> PyErr {
-    PyRuntimeError::new_err(format!("compiled core: {}; `core: python` does without it", error.0))
+    CoreError::new_err(format!("{}: `core: python` does without the compiled core", error.0))
 }
 
 #[derive(Default)]
@@ -219,7 +222,8 @@ impl Partition {
         let person = &e.person;
         self.run.now = now;
         self.run.late = late;
-        let special = Some(e.kind) == self.import || person.starts_with('\0') || (late && self.horizon != NEVER);
+        let special =
+            Some(e.kind) == self.import || person.starts_with('\0') || (late && self.horizon != NEVER);
         let found = if special { Found::Foreign } else { self.find(py, person)? };
         if let Found::Foreign = found {
             self.flush(py, person)?;
@@ -520,7 +524,11 @@ impl Partition {
     pub fn take_flushed(&mut self) -> Vec<(Person, bool)> {
         let fresh = std::mem::take(&mut self.fresh);
         let flushed = std::mem::take(&mut self.flushed);
-        flushed.into_iter().map(|person| (fresh.contains(&person), person)).map(|(new, who)| (who, new)).collect()
+        flushed
+            .into_iter()
+            .map(|person| (fresh.contains(&person), person))
+            .map(|(new, who)| (who, new))
+            .collect()
     }
 
     pub fn people_hot(&self) -> Vec<Person> {

@@ -1,306 +1,404 @@
-//! Paths into an event: `engine/paths.py`. The values that attributes fold, ids tie together and guards name.
+//! Paths into an event: `engine/paths.py`, with the names resolved to places of the vocabulary.
 //!
-//! In: a description with names. Out: places of fields, and the values there; what an event does not carry is Nil, in
-//! an array left out.
+//! In: the description of a getter (`{"g": ...}`, `{"m": ...}`, `{"p": ...}`) and the vocabulary. Out: values of
+//! an event. What an event does not carry is `Val::Nil`, in an array left out; a struct becomes a map of its
+//! wire names without the missing ones, which is how it is written.
 
 use crate::event::{Event, Field, Prop, Shape, Vocab};
+use crate::expr_ops::{View, V};
+use crate::expr_text::python_repr;
 use crate::folds::short;
-use crate::parse::{flag, list, part, text};
-use crate::pytext::text_of;
 use crate::value::Val;
 use compact_str::CompactString;
-use serde_json::Value;
+use serde_json::Value as Json;
 
 /// Characters kept of a text: one event must not swell a state.
 const LONGEST: usize = 1_000;
 
-#[derive(Clone, Copy, Debug)]
-pub enum Name {
-    Id,
+#[derive(Debug)]
+pub enum Get {
+    Nothing,
+    EventId,
     Type,
     CustomerId,
     AnonymousId,
     AccountId,
     Sentiment,
     ScoreNorm,
+    At,
+    T,
+    /// A property of this type: its place, the place of the field.
+    Prop(usize, usize),
+    Deep(Deep),
 }
 
+/// A path of several steps, or one to structs.
 #[derive(Debug)]
-pub enum Get {
-    Nothing,
-    Name(Name),
-    /// When it happened, seconds.
-    At,
-    /// When it is applied, seconds.
-    Applied,
-    /// Of this type, a field.
-    Prop(usize, usize),
-    /// A field of a struct in a field.
-    Inner(usize, usize, usize),
-    Context(usize),
-    ContextInner(usize, usize),
+pub struct Deep {
+    /// The type whose property it is; None: it is in the context.
+    kind: Option<usize>,
+    places: Vec<usize>,
+    shape: Shape,
 }
 
 #[derive(Debug)]
 pub enum Many {
     Nothing,
-    One(Get, bool),
-    Items(usize, usize, bool),
-    Each(usize, usize, usize, bool),
+    One { get: Get, cut: bool },
+    Items { kind: usize, place: usize, shape: Shape, cut: bool },
+    Each { kind: usize, place: usize, sub: usize, shape: Shape, cut: bool },
 }
 
 #[derive(Debug)]
 pub enum Pairs {
-    Each(usize, usize, usize, usize),
-    Crossed(Many, Get),
+    Each { kind: usize, place: usize, key: (usize, Shape), value: (usize, Shape) },
+    Crossed { keys: Many, value: Get },
     Count(Many),
 }
 
+fn text<'j>(json: &'j Json, name: &str) -> Result<&'j str, String> {
+    json[name].as_str().ok_or_else(|| format!("no `{name}` in {json}"))
+}
+
+fn names(json: &Json) -> Result<Vec<&str>, String> {
+    let found = json["path"].as_array().map(|each| each.iter().filter_map(Json::as_str).collect());
+    found.ok_or_else(|| format!("no `path` in {json}"))
+}
+
 fn place(fields: &[Field], name: &str) -> Result<usize, String> {
-    fields.iter().position(|field| field.name == name).ok_or_else(|| format!("no field {name:?}"))
+    fields.iter().position(|each| each.name == name).ok_or_else(|| format!("no field `{name}`"))
 }
 
-fn kind(json: &Value, vocab: &Vocab) -> Result<usize, String> {
+/// The type that is named, and its fields.
+fn typed<'v>(json: &Json, vocab: &'v Vocab) -> Result<(usize, &'v [Field]), String> {
     let name = text(json, "kind")?;
-    vocab.by_name.get(name).copied().ok_or_else(|| format!("no event type {name:?}"))
+    let at = vocab.by_name.get(name).ok_or_else(|| format!("no event type `{name}`"))?;
+    Ok((*at, &vocab.types[*at].fields))
 }
 
-fn inside(shape: &Shape) -> Result<&[Field], String> {
+fn resolve(first: &[Field], path: &[&str]) -> Result<(Vec<usize>, Shape), String> {
+    let mut shape = Shape::Obj(first.to_vec());
+    let mut places = vec![];
+    for name in path {
+        let Shape::Obj(fields) = &shape else { return Err(format!("nothing is in `{name}`'s owner")) };
+        let at = place(fields, name)?;
+        places.push(at);
+        shape = fields[at].shape.clone();
+    }
+    Ok((places, shape))
+}
+
+fn structured(shape: &Shape) -> bool {
     match shape {
-        Shape::Obj(fields) => Ok(fields),
-        Shape::List(of) => inside(of),
-        _ => Err("a path into something without fields".into()),
+        Shape::Obj(_) => true,
+        Shape::List(item) => structured(item),
+        _ => false,
     }
 }
 
-fn names(json: &Value) -> Result<Vec<&str>, String> {
-    list(json, "path")?.iter().map(|name| name.as_str().ok_or_else(|| "a path of texts".to_string())).collect()
-}
-
 impl Get {
-    pub fn parse(json: &Value, vocab: &Vocab) -> Result<Get, String> {
+    pub fn parse(json: &Json, vocab: &Vocab) -> Result<Get, String> {
         Ok(match text(json, "g")? {
             "none" => Get::Nothing,
             "at" => Get::At,
-            "t" => Get::Applied,
-            "field" => Get::Name(match text(json, "name")? {
-                "event_id" => Name::Id,
-                "type" => Name::Type,
-                "customer_id" => Name::CustomerId,
-                "anonymous_id" => Name::AnonymousId,
-                "account_id" => Name::AccountId,
-                "sentiment" => Name::Sentiment,
-                "score_norm" => Name::ScoreNorm,
-                other => return Err(format!("a field {other:?} that events do not have")),
-            }),
+            "t" => Get::T,
+            "field" => match text(json, "name")? {
+                "event_id" => Get::EventId,
+                "type" => Get::Type,
+                "customer_id" => Get::CustomerId,
+                "anonymous_id" => Get::AnonymousId,
+                "account_id" => Get::AccountId,
+                "sentiment" => Get::Sentiment,
+                "score_norm" => Get::ScoreNorm,
+                other => return Err(format!("no field `{other}`")),
+            },
             "prop" => {
-                let k = kind(json, vocab)?;
-                let fields = &vocab.types[k].fields;
-                match names(json)?.as_slice() {
-                    [name] => Get::Prop(k, place(fields, name)?),
-                    [name, inner] => {
-                        let at = place(fields, name)?;
-                        Get::Inner(k, at, place(inside(&fields[at].shape)?, inner)?)
-                    }
-                    _ => return Err("a path of one or two names".into()),
+                let (kind, fields) = typed(json, vocab)?;
+                let (places, shape) = resolve(fields, &names(json)?)?;
+                match places[..] {
+                    [place] if !structured(&shape) => Get::Prop(kind, place),
+                    _ => Get::Deep(Deep { kind: Some(kind), places, shape }),
                 }
             }
-            "context" => match names(json)?.as_slice() {
-                [name] => Get::Context(place(&vocab.context, name)?),
-                [name, inner] => {
-                    let at = place(&vocab.context, name)?;
-                    Get::ContextInner(at, place(inside(&vocab.context[at].shape)?, inner)?)
-                }
-                _ => return Err("a path of one or two names".into()),
-            },
-            other => return Err(format!("a path {other:?} that is not known")),
+            "context" => {
+                let (places, shape) = resolve(&vocab.context, &names(json)?)?;
+                Get::Deep(Deep { kind: None, places, shape })
+            }
+            other => return Err(format!("no getter `{other}`")),
         })
+    }
+
+    /// The getter of an id: refused where Python would write a list or a struct as text.
+    pub fn parse_id(json: &Json, vocab: &Vocab) -> Result<Get, String> {
+        let shape = match json["g"].as_str() {
+            Some("prop") => resolve(typed(json, vocab)?.1, &names(json)?)?.1,
+            Some("context") => resolve(&vocab.context, &names(json)?)?.1,
+            _ => Shape::Str,
+        };
+        match shape {
+            Shape::List(_) | Shape::Obj(_) | Shape::Other => Err(format!("no id: {json}")),
+            _ => Get::parse(json, vocab),
+        }
     }
 }
 
 impl Many {
-    pub fn parse(json: &Value, vocab: &Vocab) -> Result<Many, String> {
+    pub fn parse(json: &Json, vocab: &Vocab) -> Result<Many, String> {
+        let cut = json["cut"].as_bool().unwrap_or(false);
         Ok(match text(json, "m")? {
             "none" => Many::Nothing,
-            "one" => Many::One(Get::parse(part(json, "get")?, vocab)?, flag(json, "cut")?),
+            "one" => Many::One { get: Get::parse(&json["get"], vocab)?, cut },
             "items" => {
-                let k = kind(json, vocab)?;
-                Many::Items(k, place(&vocab.types[k].fields, text(json, "field")?)?, flag(json, "cut")?)
+                let (kind, place, shape) = array(json, vocab)?;
+                Many::Items { kind, place, shape: shape.clone(), cut }
             }
             "each" => {
-                let k = kind(json, vocab)?;
-                let fields = &vocab.types[k].fields;
-                let at = place(fields, text(json, "field")?)?;
-                let sub = place(inside(&fields[at].shape)?, text(json, "sub")?)?;
-                Many::Each(k, at, sub, flag(json, "cut")?)
+                let (kind, place, item) = array(json, vocab)?;
+                let (sub, shape) = sub(item, text(json, "sub")?)?;
+                Many::Each { kind, place, sub, shape, cut }
             }
-            other => return Err(format!("paths {other:?} that are not known")),
+            other => return Err(format!("no values `{other}`")),
         })
     }
+}
+
+/// An array of a type's properties: type, place, what is in it.
+fn array<'v>(json: &Json, vocab: &'v Vocab) -> Result<(usize, usize, &'v Shape), String> {
+    let (kind, all) = typed(json, vocab)?;
+    let at = place(all, text(json, "field")?)?;
+    match &all[at].shape {
+        Shape::List(item) => Ok((kind, at, item)),
+        _ => Err(format!("no array: {json}")),
+    }
+}
+
+fn sub(item: &Shape, name: &str) -> Result<(usize, Shape), String> {
+    let Shape::Obj(fields) = item else { return Err(format!("`{name}` is in no struct")) };
+    let at = place(fields, name)?;
+    Ok((at, fields[at].shape.clone()))
 }
 
 impl Pairs {
-    pub fn parse(json: &Value, vocab: &Vocab) -> Result<Pairs, String> {
+    pub fn parse(json: &Json, vocab: &Vocab) -> Result<Pairs, String> {
         Ok(match text(json, "p")? {
             "each" => {
-                let k = kind(json, vocab)?;
-                let fields = &vocab.types[k].fields;
-                let at = place(fields, text(json, "field")?)?;
-                let inner = inside(&fields[at].shape)?;
-                Pairs::Each(k, at, place(inner, text(json, "key")?)?, place(inner, text(json, "value")?)?)
+                let (kind, place, item) = array(json, vocab)?;
+                Pairs::Each {
+                    kind,
+                    place,
+                    key: sub(item, text(json, "key")?)?,
+                    value: sub(item, text(json, "value")?)?,
+                }
             }
-            "crossed" => {
-                Pairs::Crossed(Many::parse(part(json, "keys")?, vocab)?, Get::parse(part(json, "value")?, vocab)?)
-            }
-            "count" => Pairs::Count(Many::parse(part(json, "keys")?, vocab)?),
-            other => return Err(format!("pairs {other:?} that are not known")),
+            "crossed" => Pairs::Crossed {
+                keys: Many::parse(&json["keys"], vocab)?,
+                value: Get::parse(&json["value"], vocab)?,
+            },
+            "count" => Pairs::Count(Many::parse(&json["keys"], vocab)?),
+            other => return Err(format!("no pairs `{other}`")),
         })
     }
 }
 
-/// A property as a value; structs become maps of what they have.
-fn val(prop: &Prop, shape: &Shape, e: &Event) -> Val {
+/// A property as a value of the state; structs as maps.
+pub fn value(prop: &Prop, shape: &Shape, e: &Event) -> Val {
     match (prop, shape) {
         (Prop::Nil, _) => Val::Nil,
         (Prop::Str(slice), _) => Val::str(e.get(*slice)),
         (Prop::Num(n), _) => Val::Num(*n),
         (Prop::Bool(b), _) => Val::Bool(*b),
         (Prop::Free(free), _) => (**free).clone(),
-        (Prop::List(items), Shape::List(of)) => Val::List(items.iter().map(|item| val(item, of, e)).collect()),
-        (Prop::Obj(held), Shape::Obj(fields)) => Val::Map(
-            fields
-                .iter()
-                .zip(held)
-                .filter(|(_, prop)| !prop.is_nil())
-                .map(|(field, prop)| (Val::str(&field.name), val(prop, &field.shape, e)))
-                .collect(),
-        ),
-        _ => Val::Nil,
+        (Prop::List(items), Shape::List(item)) => {
+            Val::List(items.iter().map(|p| value(p, item, e)).collect())
+        }
+        (Prop::List(items), _) => Val::List(items.iter().map(|p| value(p, &Shape::Other, e)).collect()),
+        (Prop::Obj(props), Shape::Obj(fields)) => {
+            let carried = fields.iter().zip(props).filter(|(_, prop)| !prop.is_nil());
+            Val::Map(carried.map(|(f, prop)| (Val::str(&f.name), value(prop, &f.shape, e))).collect())
+        }
+        (Prop::Obj(_), _) => Val::Nil,
     }
 }
 
-fn slice(e: &Event, slice: Option<crate::event::Slice>) -> Val {
-    slice.map_or(Val::Nil, |found| Val::str(e.get(found)))
+#[inline]
+fn leaf<'a>(prop: &'a Prop, shape: &Shape, e: &'a Event) -> V<'a> {
+    match prop {
+        Prop::Str(slice) => V::Str(e.get(*slice)),
+        Prop::Num(n) => V::Own(Val::Num(*n)),
+        Prop::Bool(b) => V::Own(Val::Bool(*b)),
+        Prop::Free(free) => V::Ref(free),
+        _ => V::Own(value(prop, shape, e)),
+    }
 }
 
-fn inner(prop: &Prop, field: &Field, sub: usize, e: &Event) -> Val {
-    match (prop, &field.shape) {
-        (Prop::Obj(held), Shape::Obj(fields)) => val(&held[sub], &fields[sub].shape, e),
-        _ => Val::Nil,
+/// A field of a struct, by its name.
+pub fn inside<'a>(prop: &'a Prop, shape: &Shape, name: &str, e: &'a Event) -> V<'a> {
+    let (Prop::Obj(props), Shape::Obj(fields)) = (prop, shape) else { return V::NIL };
+    let at = fields.iter().position(|field| field.name == name);
+    at.map_or(V::NIL, |at| props.get(at).map_or(V::NIL, |prop| leaf(prop, &fields[at].shape, e)))
+}
+
+/// The structs of an array property, as they are in the event.
+pub fn structs<'a>(g: &'a Get, e: &'a Event) -> Option<(&'a [Prop], &'a Shape)> {
+    match g {
+        Get::Deep(Deep { kind: Some(kind), places, shape: Shape::List(item) }) => match places[..] {
+            [place] if *kind == e.kind => match e.props.get(place) {
+                Some(Prop::List(items)) => Some((items, item)),
+                _ => None,
+            },
+            _ => None,
+        },
+        _ => None,
     }
+}
+
+fn optional<'a>(text: Option<&'a str>) -> V<'a> {
+    text.map_or(V::NIL, V::Str)
+}
+
+fn number<'a>(n: Option<f64>) -> V<'a> {
+    n.map_or(V::NIL, |n| V::Own(Val::Num(n)))
+}
+
+/// `get` without a copy of texts.
+#[inline]
+pub fn look<'a>(g: &Get, e: &'a Event, t: i64, v: &'a Vocab) -> V<'a> {
+    match g {
+        Get::Prop(kind, place) if *kind == e.kind => {
+            e.props.get(*place).map_or(V::NIL, |prop| leaf(prop, &Shape::Other, e))
+        }
+        Get::Nothing | Get::Prop(..) => V::NIL,
+        Get::EventId => V::Str(e.id()),
+        Get::Type => V::Str(&v.types[e.kind].name),
+        Get::CustomerId => optional(e.known.then_some(&*e.person)),
+        Get::AnonymousId => optional(e.anonymous_id.map(|s| e.get(s))),
+        Get::AccountId => optional(e.account_id.map(|s| e.get(s))),
+        Get::Sentiment => number(e.sentiment),
+        Get::ScoreNorm => number(e.score_norm),
+        Get::At => number(Some(e.at as f64 / 1e6)),
+        Get::T => number(Some(t as f64 / 1e6)),
+        Get::Deep(deep) => deep_look(deep, e),
+    }
+}
+
+fn deep_look<'a>(deep: &Deep, e: &'a Event) -> V<'a> {
+    let whole = match deep.kind {
+        None => e.context.as_ref(),
+        Some(kind) if kind == e.kind => Some(&e.props),
+        Some(_) => None,
+    };
+    let Some(mut props) = whole else { return V::NIL };
+    let Some((last, before)) = deep.places.split_last() else {
+        let Shape::Obj(fields) = &deep.shape else { return V::NIL };
+        let carried = fields.iter().zip(props).filter(|(_, prop)| !prop.is_nil());
+        let map = carried.map(|(f, prop)| (Val::str(&f.name), value(prop, &f.shape, e))).collect();
+        return V::Own(Val::Map(map));
+    };
+    for place in before {
+        match props.get(*place) {
+            Some(Prop::Obj(inner)) => props = inner,
+            _ => return V::NIL,
+        }
+    }
+    props.get(*last).map_or(V::NIL, |prop| leaf(prop, &deep.shape, e))
 }
 
 /// One value of an event applied at `t`; Nil where it carries none.
-pub fn get(g: &Get, e: &Event, t: i64, vocab: &Vocab) -> Val {
-    match g {
-        Get::Nothing => Val::Nil,
-        Get::At => Val::Num(e.at as f64 / 1e6),
-        Get::Applied => Val::Num(t as f64 / 1e6),
-        Get::Name(name) => match name {
-            Name::Id => Val::str(e.id()),
-            Name::Type => Val::str(&vocab.types[e.kind].name),
-            Name::CustomerId if e.known => Val::str(&e.person),
-            Name::CustomerId => Val::Nil,
-            Name::AnonymousId => slice(e, e.anonymous_id),
-            Name::AccountId => slice(e, e.account_id),
-            Name::Sentiment => e.sentiment.map_or(Val::Nil, Val::Num),
-            Name::ScoreNorm => e.score_norm.map_or(Val::Nil, Val::Num),
-        },
-        Get::Prop(k, field) if *k == e.kind => {
-            val(&e.props[*field], &vocab.types[*k].fields[*field].shape, e)
-        }
-        Get::Inner(k, field, sub) if *k == e.kind => {
-            inner(&e.props[*field], &vocab.types[*k].fields[*field], *sub, e)
-        }
-        Get::Prop(..) | Get::Inner(..) => Val::Nil,
-        Get::Context(field) => match &e.context {
-            Some(context) => val(&context[*field], &vocab.context[*field].shape, e),
-            None => Val::Nil,
-        },
-        Get::ContextInner(field, sub) => match &e.context {
-            Some(context) => inner(&context[*field], &vocab.context[*field], *sub, e),
-            None => Val::Nil,
-        },
+pub fn get(g: &Get, e: &Event, t: i64, v: &Vocab) -> Val {
+    look(g, e, t, v).own()
+}
+
+fn shortened(text: &str) -> &str {
+    if text.len() <= LONGEST {
+        return text;
+    }
+    text.char_indices().nth(LONGEST).map_or(text, |(at, _)| &text[..at])
+}
+
+/// The first 1000 characters of a text, anything else as it is.
+pub fn cut(value: V) -> Val {
+    match value.view() {
+        View::Str(text) => Val::str(shortened(text)),
+        _ => value.own(),
     }
 }
 
-/// A text as much of it as is kept.
-fn cut(value: Val) -> Val {
-    match value {
-        Val::Str(text) if text.len() > LONGEST => Val::Str(text.chars().take(LONGEST).collect()),
-        other => other,
+fn kept(value: V, short: bool) -> Val {
+    if short {
+        cut(value)
+    } else {
+        value.own()
     }
 }
 
-fn items<'a>(k: usize, field: usize, e: &'a Event) -> &'a [Prop] {
-    match e.props.get(field) {
-        Some(Prop::List(items)) if k == e.kind => items,
+fn items(e: &Event, kind: usize, place: usize) -> &[Prop] {
+    match e.props.get(place) {
+        Some(Prop::List(items)) if kind == e.kind => items,
         _ => &[],
     }
 }
 
-fn elements(k: usize, field: usize, vocab: &Vocab) -> &[Field] {
-    inside(&vocab.types[k].fields[field].shape).unwrap_or(&[])
-}
-
-fn sub_of(item: &Prop, fields: &[Field], sub: usize, e: &Event) -> Val {
+fn field(item: &Prop, place: usize) -> Option<&Prop> {
     match item {
-        Prop::Obj(held) => val(&held[sub], &fields[sub].shape, e),
-        _ => Val::Nil,
+        Prop::Obj(props) => props.get(place).filter(|prop| !prop.is_nil()),
+        _ => None,
     }
 }
 
 /// All values of a path, without the missing ones.
-pub fn many(m: &Many, e: &Event, t: i64, vocab: &Vocab) -> Vec<Val> {
-    let (found, shorten): (Vec<Val>, bool) = match m {
-        Many::Nothing => return Vec::new(),
-        Many::One(g, cut) => (vec![get(g, e, t, vocab)], *cut),
-        Many::Items(k, field, cut) => {
-            let of = match &vocab.types[*k].fields[*field].shape {
-                Shape::List(of) => &**of,
-                other => other,
-            };
-            (items(*k, *field, e).iter().map(|item| val(item, of, e)).collect(), *cut)
+pub fn many(m: &Many, e: &Event, t: i64, v: &Vocab) -> Vec<Val> {
+    match m {
+        Many::Nothing => vec![],
+        Many::One { get, cut } => {
+            let found = look(get, e, t, v);
+            if found.is_nil() {
+                return vec![];
+            }
+            vec![kept(found, *cut)]
         }
-        Many::Each(k, field, sub, cut) => {
-            let fields = elements(*k, *field, vocab);
-            (items(*k, *field, e).iter().map(|item| sub_of(item, fields, *sub, e)).collect(), *cut)
+        Many::Items { kind, place, shape, cut } => {
+            let carried = items(e, *kind, *place).iter().filter(|item| !item.is_nil());
+            carried.map(|item| kept(leaf(item, shape, e), *cut)).collect()
         }
-    };
-    found
-        .into_iter()
-        .filter(|value| !value.is_nil())
-        .map(|value| if shorten { cut(value) } else { value })
-        .collect()
+        Many::Each { kind, place, sub, shape, cut } => {
+            let carried = items(e, *kind, *place).iter().filter_map(|item| field(item, *sub));
+            carried.map(|prop| kept(leaf(prop, shape, e), *cut)).collect()
+        }
+    }
 }
 
-/// Keys with their values, of the same event and, where both are of one array, of the same element.
-pub fn pairs(p: &Pairs, e: &Event, t: i64, vocab: &Vocab) -> Vec<(Val, Val)> {
+/// Keys with their values.
+pub fn pairs(p: &Pairs, e: &Event, t: i64, v: &Vocab) -> Vec<(Val, Val)> {
     match p {
-        Pairs::Each(k, field, key, value) => {
-            let fields = elements(*k, *field, vocab);
-            items(*k, *field, e)
-                .iter()
-                .map(|item| (sub_of(item, fields, *key, e), sub_of(item, fields, *value, e)))
-                .filter(|(key, value)| !key.is_nil() && !value.is_nil())
-                .map(|(key, value)| (cut(key), cut(value)))
-                .collect()
-        }
-        Pairs::Crossed(keys, value) => match get(value, e, t, vocab) {
-            Val::Nil => Vec::new(),
-            value => {
-                let value = cut(value);
-                many(keys, e, t, vocab).into_iter().map(|key| (key, value.clone())).collect()
+        Pairs::Each { kind, place, key, value } => items(e, *kind, *place)
+            .iter()
+            .filter_map(|item| {
+                let (k, v) = (field(item, key.0)?, field(item, value.0)?);
+                Some((cut(leaf(k, &key.1, e)), cut(leaf(v, &value.1, e))))
+            })
+            .collect(),
+        Pairs::Crossed { keys, value } => {
+            let found = look(value, e, t, v);
+            if found.is_nil() {
+                return vec![];
             }
-        },
-        Pairs::Count(keys) => many(keys, e, t, vocab).into_iter().map(|key| (key, Val::Int(1))).collect(),
+            let amount = cut(found);
+            many(keys, e, t, v).into_iter().map(|key| (key, amount.clone())).collect()
+        }
+        Pairs::Count(keys) => many(keys, e, t, v).into_iter().map(|key| (key, Val::Int(1))).collect(),
     }
 }
 
 /// `folds.short` of the value at the path; None where the event carries none.
-pub fn identity(g: &Get, e: &Event, t: i64, vocab: &Vocab) -> Option<CompactString> {
-    match get(g, e, t, vocab) {
-        Val::Nil => None,
-        value => text_of(&value).map(|text| short(&text)),
+pub fn identity(g: &Get, e: &Event, t: i64, v: &Vocab) -> Option<CompactString> {
+    let found = look(g, e, t, v);
+    match found.view() {
+        View::Nil => None,
+        View::Str(text) => Some(short(text)),
+        View::Bool(b) => Some(CompactString::const_new(if b { "True" } else { "False" })),
+        View::Num(n) => Some(CompactString::new(python_repr(n))),
+        View::Int(i) => Some(CompactString::new(i.to_string())),
+        // Refused by `Get::parse_id`.
+        _ => None,
     }
 }

@@ -57,7 +57,11 @@ impl<'a> Scanner<'a> {
             self.blank();
             return Some(true);
         }
-        if byte == close { Some(false) } else { None }
+        if byte == close {
+            Some(false)
+        } else {
+            None
+        }
     }
 
     /// Where the text that goes on at this byte ends, or has an escape, or a control character.
@@ -173,7 +177,11 @@ impl<'a> Scanner<'a> {
 
     pub fn get(&self, slice: Slice) -> &[u8] {
         let (at, len, n) = (slice.at as usize, slice.len as usize, self.bytes.len());
-        if at < n { &self.bytes[at..at + len] } else { &self.more.as_bytes()[at - n..at - n + len] }
+        if at < n {
+            &self.bytes[at..at + len]
+        } else {
+            &self.more.as_bytes()[at - n..at - n + len]
+        }
     }
 
     #[inline(always)]
@@ -257,7 +265,11 @@ impl<'a> Scanner<'a> {
         }
         let first = self.at;
         self.digits(0);
-        if self.at == first { None } else { Some(self.at - first) }
+        if self.at == first {
+            None
+        } else {
+            Some(self.at - first)
+        }
     }
 
     /// Any value: only passed over, but it has to be one.
@@ -384,7 +396,11 @@ pub fn time(text: &[u8]) -> Option<i64> {
 #[inline(always)]
 fn two(text: &[u8], at: usize) -> Option<i64> {
     let (tens, ones) = (text[at].wrapping_sub(b'0'), text[at + 1].wrapping_sub(b'0'));
-    if tens > 9 || ones > 9 { None } else { Some((tens * 10 + ones) as i64) }
+    if tens > 9 || ones > 9 {
+        None
+    } else {
+        Some((tens * 10 + ones) as i64)
+    }
 }
 
 /// Of the proleptic Gregorian calendar; years begin in March here, so that the leap day is the last.

@@ -347,7 +347,9 @@ pub fn fire(p: &Program, c: &mut Customer, due: &Due, run: &mut Run) -> Res<()> 
     let nothing = Done::new();
     match timer.call {
         None => {
-            if let Some(Some(rule)) = usize::try_from(c.stages[j]).ok().and_then(|stage| timer.moves.get(stage)) {
+            if let Some(Some(rule)) =
+                usize::try_from(c.stages[j]).ok().and_then(|stage| timer.moves.get(stage))
+            {
                 if first_move(&at, c, j, [rule], &nothing, run)? {
                     let signals = &p.journeys[j].entries[c.stages[j] as usize].signals;
                     raise(&at, c, j, signals, &nothing, run)?;

@@ -22,7 +22,8 @@ pub fn count(py: Python, p: &Program, records: &[Record], told: &Bound<PyDict>) 
         }
     }
     let mut grown: AHashMap<(&str, &str), i64> = AHashMap::new();
-    let name = |j: usize, stage: i64| (p.journeys[j].id.as_str(), p.journeys[j].stages[stage as usize].as_str());
+    let name =
+        |j: usize, stage: i64| (p.journeys[j].id.as_str(), p.journeys[j].stages[stage as usize].as_str());
     let told_moves = PyDict::new(py);
     for ((j, from, to, by_timer), n) in moves {
         let (journey, entered) = name(j, to);

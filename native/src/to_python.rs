@@ -56,7 +56,12 @@ fn hex(id: &[u8; 16]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn said<'py>(py: Python<'py>, p: &Program, j: usize, said: &Said) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyTuple>)> {
+fn said<'py>(
+    py: Python<'py>,
+    p: &Program,
+    j: usize,
+    said: &Said,
+) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyTuple>)> {
     let names = &p.journeys[j].attributes;
     let attributes = PyDict::new(py);
     for ((name, _), value) in names.iter().zip(&said.attributes) {

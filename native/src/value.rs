@@ -41,8 +41,7 @@ impl Val {
             (Val::Str(a), Val::Str(b)) => a == b,
             (Val::List(a), Val::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(x, y)| x.same(y)),
             (Val::Map(a), Val::Map(b)) => {
-                a.len() == b.len()
-                    && a.iter().all(|(k, v)| b.iter().any(|(l, w)| k.same(l) && v.same(w)))
+                a.len() == b.len() && a.iter().all(|(k, v)| b.iter().any(|(l, w)| k.same(l) && v.same(w)))
             }
             (Val::Nil, Val::Nil) => true,
             (Val::Bytes(a), Val::Bytes(b)) => a == b,

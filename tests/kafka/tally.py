@@ -35,6 +35,7 @@ class Drained(msgspec.Struct):
     rejected: list[tuple[Event, str]]
     population: dict[tuple[str, str], int]
     unknown: dict[tuple[str, str], int] = {}
+    ready: None = None
 
 
 _decode = msgspec.msgpack.Decoder(Tally).decode

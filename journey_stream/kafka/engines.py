@@ -1,0 +1,111 @@
+"""The engine of a keyed partition: the compiled core if it is there and knows the program, or Python's.
+
+Enters: a deployment. Leaves: engines, empty, one a call. Strategy: decided once, when the worker starts, and
+told in one line. A core that fails at work is given up for good: the partition starts over from its
+checkpoint, as after any failure, and Python goes on with the same states.
+"""
+
+from __future__ import annotations
+
+import logging
+from importlib.util import find_spec
+from typing import Any, Final
+
+from journey_stream.deployment import Deployment
+from journey_stream.engine.described import NotDescribed, describe
+from journey_stream.engine.fast import FastPartition
+from journey_stream.engine.partition import Partition
+from journey_stream.errors import SettingsError
+from journey_stream.events import described as vocabulary_described
+
+log = logging.getLogger(__name__)
+
+PACKAGE: Final = "journey_stream_native"
+CONTRACT: Final = 1
+"""What this code and the core have agreed on: a change of descriptions or calls is another number."""
+HOT: Final = 20_000
+"""Customers that the core keeps decoded between two checkpoints, at most: they are small there."""
+
+
+def failures() -> tuple[type[BaseException], ...]:
+    """What the core raises when it cannot go on; nothing where it is not installed."""
+    if find_spec(PACKAGE) is None:
+        return ()
+    import journey_stream_native
+
+    return (journey_stream_native.CoreError, journey_stream_native.Panic)
+
+
+class Engines:
+    """Makes the engines of one worker."""
+
+    def __init__(self, deployment: Deployment) -> None:
+        """Args: deployment: what is to be run.
+
+        Raises:
+            SettingsError: `core: compiled` cannot be had.
+        """
+        self._program = deployment.program
+        self._compiled: Any = None
+        wanted = deployment.settings.core
+        if wanted == "python":
+            return
+        try:
+            self._compiled = _compiled(deployment)
+        except _NotHadError as error:
+            if wanted == "compiled":
+                msg = f"`core: compiled`: {error}. Mend that, or choose `core: auto`, which does without"
+                raise SettingsError(msg) from None
+            log.info("core: python, since %s", error)
+
+    @property
+    def compiled(self) -> bool:
+        """Whether the compiled core does the work."""
+        return self._compiled is not None
+
+    def __call__(self) -> Partition:
+        """Make an empty engine."""
+        if self._compiled is None:
+            return Partition(self._program)
+        return FastPartition(self._program, self._compiled, cache=HOT)
+
+    def give_up(self, error: BaseException) -> bool:
+        """Do without the core from now on, if this is an error of its; tells whether it is."""
+        if self._compiled is None or not isinstance(error, failures()):
+            return False
+        self._compiled = None
+        log.error("the compiled core failed (%s): Python goes on without it; please report this", error)
+        return True
+
+
+class _NotHadError(Exception):
+    """Why there is no compiled core for this."""
+
+
+def _compiled(deployment: Deployment) -> Any:
+    settings = deployment.settings
+    if find_spec(PACKAGE) is None:
+        msg = f"the package `{PACKAGE.replace('_', '-')}` is not installed"
+        raise _NotHadError(msg)
+    if settings.state_store != "memory":
+        msg = f"states are in `{settings.state_store}`, and it knows those in memory only"
+        raise _NotHadError(msg)
+    import journey_stream_native
+
+    if journey_stream_native.CONTRACT != CONTRACT:
+        msg = "`journey-stream-native` is of another version: build it anew from the sources of this one"
+        raise _NotHadError(msg)
+    vocabulary = vocabulary_described.describe(
+        deployment.vocabulary, *deployment.decoder.made_of, ces_high_is_easy=settings.ces_high_is_easy
+    )
+    if vocabulary is None:
+        msg = "an event type is declared in a way it does not know"
+        raise _NotHadError(msg)
+    try:
+        return journey_stream_native.Program(describe(deployment.program, vocabulary))
+    except NotDescribed as error:
+        msg = f"a definition uses what it does not know: {error}"
+        raise _NotHadError(msg) from None
+    except ValueError as error:
+        msg = f"it does not know the program: {error}"
+        raise _NotHadError(msg) from None

@@ -1,0 +1,181 @@
+"""A keyed partition over the compiled core does what it does over Python: plain records, bad ones, restarts."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Any
+
+import pytest
+from aiokafka.record.memory_records import MemoryRecords
+
+from journey_stream.deployment import assemble
+from journey_stream.encode import Encoder
+from journey_stream.engine.state import core_of
+from journey_stream.kafka import hop
+from journey_stream.kafka.checkpoint import MAX_BATCH_BYTES
+from journey_stream.kafka.keyed import KeyedPartition
+from journey_stream.kafka.keyed_values import Checkpoint
+from journey_stream.kafka.meta import JourneyVersion, read_meta
+from journey_stream.kafka.versions import Versions
+from journey_stream.settings import Settings, TopicNames
+from journey_stream.shop.records import ShopOptions
+from journey_stream.shop.simulate import simulate
+from journey_stream.values import DAY, HOUR, NEVER, SECOND, DeadLetter, Signal, StageNow, Transition
+
+pytest.importorskip("journey_stream_native")
+
+from tests.kafka.log import Log, Record, options
+from tests.native.cores import both, by_person, fast
+
+MODELS = assemble(Settings())
+SOURCES = {name: hop.pack_source(f"j.{name}", 0) for name in ("visits", "purchases", "tickets", "surveys")}
+VERSIONS = Versions(tuple(JourneyVersion(j.id, j.version, j.content_sha) for j in MODELS.journeys))
+
+
+def log_of_a_shop(seed: int) -> Log:
+    """Duplicates, disorder, poison, late ones; markers in between."""
+    messy = ShopOptions(
+        seed=seed,
+        customers=15,
+        days=60,
+        duplicates=0.05,
+        out_of_order=0.2,
+        late=0.02,
+        too_late=0.01,
+        poison=0.03,
+    )
+    log, offsets, highest = Log(), dict.fromkeys(SOURCES, 0), dict.fromkeys(SOURCES, 0)
+    for number, record in enumerate(simulate(messy)):
+        source = SOURCES[record.source]
+        offset, offsets[record.source] = offsets[record.source], offsets[record.source] + 1
+        highest[record.source] = max(highest[record.source], record.at)
+        head = hop.packer(source)(hop.EVENT, offset * 2, record.at)
+        log.add(record.value, [(hop.HEADER, head), *record.headers], key=record.key, arrived=record.at)
+        if number % 20 == 0:
+            log.marker(
+                *(hop.Progress(s, highest[n], False, record.at, offsets[n]) for n, s in SOURCES.items())
+            )
+    end = max(highest.values()) + HOUR
+    log.marker(*(hop.Progress(s, end, True, end, offsets[n]) for n, s in SOURCES.items()))
+    return log
+
+
+class Played:
+    """A log, played with checkpoints; what came of it."""
+
+    def __init__(self, make: Any, log: Log, mode: str, seed: int, *, ready: bool = False) -> None:
+        self.records: list[Any] = []
+        self.letters: list[DeadLetter] = []
+        self.rows: dict[str, list[tuple[Any, ...]]] = {}
+        self.states: dict[str, bytes | None] = {}
+        self.counts: dict[tuple[str, str], int] = {}
+        self.moves = 0
+        chance, meta = Random(seed), None
+        self.logic = self._start(make, mode, meta)
+        place = 0
+        while place < len(log.records):
+            size = chance.choice((1, 7, 100, 400))
+            part = log.records[place : place + size]
+            now = max(record.timestamp for record in part) * 1000 + 999
+            self.logic.take(part, now)
+            place += size
+            while self.logic.advance(now):
+                pass
+            if chance.random() < 0.3:
+                meta = self._keep(ready=ready)
+                if chance.random() < 0.2 and not ready:
+                    self.logic = self._start(make, mode, meta)
+                    place = read_meta(meta).oldest
+        self._keep(ready=ready)
+
+    def _start(self, make: Any, mode: str, meta: bytes | None) -> KeyedPartition:
+        chosen = options(mode=mode, versions=VERSIONS, catch_up=10 * DAY, dedup_window=7 * DAY)
+        engine = make(MODELS.program)
+        for person, state in self.states.items():
+            engine.load(person, state)
+        logic = KeyedPartition(engine, MODELS.decoder, SOURCES.values(), chosen)
+        logic.restore(None if meta is None else read_meta(meta), 0)
+        return logic
+
+    def _keep(self, *, ready: bool) -> bytes:
+        done: Checkpoint = self.logic.checkpoint(ready=1_700_000_000_000 if ready else None)
+        self.letters += [each for each in done.records if isinstance(each, DeadLetter)]
+        self.records += [each for each in done.records if isinstance(each, Transition | Signal | StageNow)]
+        if done.ready is not None:
+            self.moves += sum(done.ready.moves.values())
+            for name in ("transitions", "signals", "stages"):
+                self.rows.setdefault(name, []).extend(_rows(getattr(done.ready, name)))
+            self.states |= {key.decode(): value for key, value, _ in _rows(done.ready.changes)}
+        self.states |= dict(done.changes)
+        for key, n in self.logic.counts.items():
+            self.counts[key] = self.counts.get(key, 0) + n
+        self.logic.counts.clear()
+        return done.meta
+
+
+def cores(states: dict[str, bytes | None]) -> dict[str, bytes | None]:
+    """States without histories."""
+    layouts = {key: blob for key, blob in states.items() if key.startswith("\0")}
+    return layouts | {p: blob and core_of(blob) for p, blob in states.items() if p not in layouts}
+
+
+def _rows(batches: list[Any]) -> list[tuple[Any, ...]]:
+    found = []
+    for batch in batches:
+        batch._set_producer_state(1, 1, 0)
+        memory = MemoryRecords(bytes(batch._build()))
+        while memory.has_next():
+            found += [(each.key, each.value, tuple(each.headers)) for each in memory.next_batch()]
+    return found
+
+
+@pytest.mark.parametrize("mode", ["event", "wall"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_a_messy_shop_comes_out_alike_with_restarts_in_the_middle(mode: str, seed: int) -> None:
+    log = log_of_a_shop(seed)
+    python, core = (Played(make, log, mode, seed) for make in (lambda p: both(p)[0], fast))
+    assert by_person(python.records) == by_person(core.records)
+    assert len(python.records) > 500
+    assert python.letters == core.letters
+    assert len(python.letters) > 5
+    # When a history is folded into its base depends on who wrote it; what it leads to does not.
+    assert cores(python.states) == cores(core.states)
+    assert python.counts == core.counts
+    assert python.logic.population == core.logic.population
+
+
+def test_ready_batches_hold_what_the_encoder_writes() -> None:
+    log, topics = log_of_a_shop(3), TopicNames.of(Settings())
+    encoder = Encoder(topics)
+    single, ready = Played(fast, log, "event", 3), Played(fast, log, "event", 3, ready=True)
+    # What went through Python is among the records of both.
+    outs = [out for record in single.records for out in encoder.encode_all(record)]
+    ours = [out for record in ready.records for out in encoder.encode_all(record)]
+    for name, topic in (("transitions", topics.transitions), ("signals", topics.signals)):
+        expected = {_id(out.headers): (out.key, out.value, out.headers) for out in outs if out.topic == topic}
+        found = {_id(row[2]): row for row in ready.rows[name]}
+        found |= {_id(out.headers): (out.key, out.value, out.headers) for out in ours if out.topic == topic}
+        assert expected.keys() == found.keys()
+        assert expected == found
+    assert ready.moves + sum(isinstance(r, Transition) for r in ready.records) == sum(
+        isinstance(record, Transition) for record in single.records
+    )
+    assert single.states == ready.states
+
+
+def _id(headers: Any) -> bytes:
+    return dict(headers)["ce_id"]
+
+
+def test_a_record_with_other_headers_is_plain_and_a_foreign_one_is_not() -> None:
+    log = log_of_a_shop(4)
+    logic = KeyedPartition(
+        fast(MODELS.program), MODELS.decoder, SOURCES.values(), options(versions=VERSIONS, until=NEVER)
+    )
+    logic.restore(None, 0)
+    taken = [record for record in log.records if record.headers[0][1][:2] != hop.MARKER_BYTES][:50]
+    stranger = Record(taken[-1].offset + 1, b"{}", [("who", b"knows")])
+    logic.take([*taken, stranger], taken[-1].timestamp * 1000)
+    assert logic.counts["j.events", "dead"] == 1
+    assert len(logic.buffer) + sum(n for (_, what), n in logic.counts.items() if what != "on_time") >= 45
+    assert MAX_BATCH_BYTES > SECOND // 10  # batches are cut by the size that Python cuts by
