@@ -81,10 +81,6 @@ pub struct Batches {
 }
 
 impl Batches {
-    pub fn new(transactional: bool, timestamp: i64) -> Batches {
-        Batches::limited(transactional, timestamp, MAX_BATCH_BYTES)
-    }
-
     pub fn limited(transactional: bool, timestamp: i64, limit: usize) -> Batches {
         Batches {
             limit,
@@ -97,10 +93,6 @@ impl Batches {
             most: 0,
             scratch: Vec::new(),
         }
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.full.is_empty() && self.records == 0
     }
 
     pub fn append<'a>(

@@ -327,22 +327,9 @@ fn put_opt_pairs(out: &mut Vec<u8>, pairs: &Option<Vec<(i64, i64)>>) {
     }
 }
 
-/// State at rest without a history: header and core.
-pub fn encode(c: &Customer, fingerprint: &[u8; 4]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(512);
-    out.push(VERSION);
-    out.extend_from_slice(&(c.due as u64).to_be_bytes());
-    out.extend_from_slice(fingerprint);
-    out.extend_from_slice(&[0; 4]);
-    put_core(&mut out, c);
-    let length = (out.len() - HEADER) as u32;
-    out[13..17].copy_from_slice(&length.to_be_bytes());
-    out
-}
-
 // Small maps in the order of insertion, as dicts of Python.
 
-pub fn find<'a, V>(map: &'a [(i64, V)], key: i64) -> Option<&'a V> {
+pub fn find<V>(map: &[(i64, V)], key: i64) -> Option<&V> {
     map.iter().find(|(k, _)| *k == key).map(|(_, v)| v)
 }
 

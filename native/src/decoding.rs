@@ -38,7 +38,8 @@ impl EventReader {
     }
 
     /// The same of an event that Python decoded; None if it cannot be one here.
-    fn from_python<'py>(&self, event: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
+    #[pyo3(name = "from_python")]
+    fn read_python<'py>(&self, event: &Bound<'py, PyAny>) -> PyResult<Option<Bound<'py, PyDict>>> {
         let py = event.py();
         event_of(event, &self.vocab)?.map(|event| self.shown(py, &event)).transpose()
     }

@@ -232,7 +232,6 @@ fn timer(d: Timer) -> Made<made::Timer> {
         _ => return Err(format!("timer {}: one of after and after_guard", d.key)),
     };
     Ok(made::Timer {
-        key: d.key,
         journey: d.journey,
         live: d.live,
         after,

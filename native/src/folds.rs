@@ -276,10 +276,8 @@ impl Fold {
                 Val::Int(n) => *n = (*n).max(1) - 1,
                 _ => return shape(),
             },
-            Fold::Sum => {
-                if !value.is_nil() {
-                    *held = minus(&or_zero(held), value)?;
-                }
+            Fold::Sum if !value.is_nil() => {
+                *held = minus(&or_zero(held), value)?;
             }
             Fold::Identified { .. } => match parts(held)? {
                 None => {}

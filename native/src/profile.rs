@@ -133,10 +133,8 @@ pub fn apply(update: &Update, c: &mut Customer, e: &Event, t: i64) {
             let channel = text(e, &e.props[*channel]);
             let marketing = purpose.is_none() || purpose == Some("marketing");
             match text(e, &e.props[*status]) {
-                Some("granted") => {
-                    if marketing {
-                        set(c, channel, YES, &CHANNELS);
-                    }
+                Some("granted") if marketing => {
+                    set(c, channel, YES, &CHANNELS);
                 }
                 Some(_) if marketing || channel.is_some() => set(c, channel, NO, &CHANNELS),
                 _ => {}

@@ -67,7 +67,6 @@ pub enum After {
 }
 
 pub struct Timer {
-    pub key: String,
     pub journey: usize,
     /// Per stage and, last, nowhere.
     pub live: Vec<bool>,
