@@ -13,7 +13,7 @@ from journey_stream.kafka.topics import ensure_topics
 from journey_stream.settings import Settings
 from journey_stream.values import SECOND
 from tests.faults.rounds import admin_of, becomes_unwell, becomes_well, has_committed, metric, rounds
-from tests.kafka.cluster import WorkerProcess, eventually
+from tests.kafka.cluster import WorkerProcess, eventually, read_all
 
 pytestmark = pytest.mark.slow
 Make = Callable[..., Settings]
@@ -101,6 +101,26 @@ async def test_a_source_made_anew_stops_loudly_and_goes_on_under_another_name(
             await on.order(source=f"{settings.topic_prefix}.purchases-2")
         await on.all_there()
         assert await on.published() > before
+
+
+async def test_partitions_added_to_a_topic_out_are_used_from_the_next_takeover_on(
+    deployment: Make, tmp_path: Path
+) -> None:
+    settings = quick(deployment)
+    async with rounds(settings, tmp_path) as on, admin_of(settings) as admin:
+        worker = on.start_worker()
+        await on.order()
+        await on.all_there()
+        await admin.create_partitions({on.names.transitions: NewPartitions(6)})
+        await on.order()
+        await on.all_there()
+        await becomes_well(worker)
+        assert 0 == worker.terminate()
+        on.start_worker()
+        await on.order()
+        await on.all_there()
+        published = await read_all(settings, on.names.transitions)
+        assert {4, 5} <= {record.partition for record in published}
 
 
 async def test_without_a_topic_out_its_partitions_wait_and_go_on_when_it_is_back(
