@@ -16,7 +16,9 @@ import signal
 import sys
 import tempfile
 from collections import Counter
+from collections.abc import Coroutine
 from pathlib import Path
+from typing import Any, NoReturn
 
 import tests.faults.every  # noqa: F401  (registers the cases)
 from tests.faults.case import CASES, Outcome, Told, scaled
@@ -48,7 +50,7 @@ def main() -> int:
         parser.error(f"no case {', '.join(unknown)}; there are {', '.join(CASES)}")
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)  # (what fails is told by the case itself)
     # Told to end, leave nothing behind: workers, Kafka and folders go with the cases that made them.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    signal.signal(signal.SIGTERM, leave)
     outcomes = [run(name, options) for name in options.cases or CASES]
     results = Counter(outcome.result for outcome in outcomes)
     print(f"{len(outcomes)} cases: " + ", ".join(f"{count} {result}" for result, count in results.items()))
@@ -61,10 +63,10 @@ def run(name: str, options: argparse.Namespace) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="journey-stream-faults-") as scratch:
         folder = Path(scratch)
         if isinstance(each, Told):
-            outcome = asyncio.run(each.run(0.1 if options.short else options.scale, folder))
+            outcome = finished(each.run(0.1 if options.short else options.scale, folder))
         else:
             size = each.short if options.short else scaled(each.full, options.scale)
-            outcome = asyncio.run(each.run(size, folder, seed=options.seed))
+            outcome = finished(each.run(size, folder, seed=options.seed))
         if options.keep is not None:
             kept = options.keep / name
             shutil.rmtree(kept, ignore_errors=True)
@@ -76,6 +78,29 @@ def run(name: str, options: argparse.Namespace) -> Outcome:
         with options.json.open("a") as out:
             out.write(json.dumps(outcome.plain()) + "\n")
     return outcome
+
+
+def finished(work: Coroutine[Any, Any, Outcome]) -> Outcome:
+    """Run a case; told to end, it is cancelled and takes down what it has made."""
+
+    async def cancelled_when_told() -> Outcome:
+        case = asyncio.current_task()
+        assert case is not None
+        # An exit raised by the handler would strike whichever task runs, and again whoever waits for that one.
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, case.cancel)
+        return await work
+
+    try:
+        return asyncio.run(cancelled_when_told())
+    except asyncio.CancelledError:
+        leave()
+    finally:
+        signal.signal(signal.SIGTERM, leave)
+
+
+def leave(*_: Any) -> NoReturn:
+    """End as somebody does who was told to."""
+    sys.exit(128 + signal.SIGTERM)
 
 
 if __name__ == "__main__":

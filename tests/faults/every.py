@@ -2,5 +2,5 @@
 
 from importlib import import_module
 
-for name in ("workers", "live", "brokers", "pressure", "neighbours", "compared"):
+for name in ("workers", "live", "brokers", "pressure", "neighbours", "timely", "compared"):
     import_module(f"tests.faults.{name}")
