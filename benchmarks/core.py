@@ -16,6 +16,7 @@ import json
 import sys
 from collections.abc import Callable
 from hashlib import blake2b
+from importlib.util import find_spec
 from pathlib import Path
 from time import thread_time_ns
 from typing import Any, NamedTuple
@@ -29,6 +30,7 @@ from journey_stream.encode import Encoder
 from journey_stream.engine.partition import Partition
 from journey_stream.kafka import hop
 from journey_stream.kafka.checkpoint import MAX_BATCH_BYTES
+from journey_stream.kafka.engines import PACKAGE, Engines
 from journey_stream.kafka.garbage import leave_alone
 from journey_stream.kafka.intake import Intake
 from journey_stream.kafka.keyed import KeyedPartition
@@ -42,7 +44,9 @@ HEADROOM = 0.25
 """What a machine that is busy with other things may add to a ratio."""
 LIMITS = Path(__file__).parent / "core_limits.json"
 STAGES = ("decode", "release", "advance", "states", "records", "batches")
-"""Bytes to event; wait for the clock; engine; states to bytes; records to bytes; both into batches."""
+"""Bytes to event; wait for the clock; engine; states to bytes; records to bytes; both into batches.
+
+The compiled core does the first with the second, and records with states."""
 
 
 class Load(NamedTuple):
@@ -90,7 +94,7 @@ def yardstick(values: list[bytes]) -> float:
 class Lane:
     """A keyed partition and what its lane does around it, without Kafka and asyncio."""
 
-    def __init__(self, deployment: Deployment, mode: str) -> None:
+    def __init__(self, deployment: Deployment, mode: str, core: str) -> None:
         versions = Versions(
             tuple(JourneyVersion(j.id, j.version, j.content_sha) for j in deployment.journeys)
         )
@@ -98,7 +102,9 @@ class Lane:
             "wall" if mode == "wall" else "event", NEVER, HOUR, 7 * DAY, 10 * SECOND, "core", versions
         )
         packed = [hop.pack_source(topic, 0) for topic in SOURCES.values()]
-        self.logic = KeyedPartition(Partition(deployment.program), deployment.decoder, packed, options)
+        self.compiled = core == "compiled"
+        engine = Engines(deployment)() if self.compiled else Partition(deployment.program)
+        self.logic = KeyedPartition(engine, deployment.decoder, packed, options)
         self.logic.restore(None, 0)
         self.spent = dict.fromkeys(STAGES, 0)
         self.records = self.bytes = self.states = 0
@@ -112,8 +118,9 @@ class Lane:
             part = records[start : start + SLICE]
             now = part[-1].timestamp * 1000 + 60 * SECOND  # a backlog: the wall clock is ahead
             begun = thread_time_ns()
-            for record in part:
-                self._decode(record.value, record.timestamp * 1000)
+            if not self.compiled:  # there, both are one
+                for record in part:
+                    self._decode(record.value, record.timestamp * 1000)
             decoded = thread_time_ns()
             logic.take(part, now)
             taken = thread_time_ns()
@@ -131,6 +138,9 @@ class Lane:
         """Make a checkpoint and pack all it holds, as `checkpoint.Writer` would."""
         spent = self.spent
         begun = thread_time_ns()
+        if self.compiled:
+            self._commit_ready(begun)
+            return
         done = self.logic.checkpoint()
         drained = thread_time_ns()
         outs = [out for record in done.records for out in self._encode(record)]
@@ -147,6 +157,19 @@ class Lane:
         self.records += len(outs)
         self.states += len(done.changes)
         self.bytes += sum(len(state or b"") for _, state in done.changes)
+
+    def _commit_ready(self, begun: int) -> None:
+        done = self.logic.checkpoint(ready=0).ready
+        drained = thread_time_ns()
+        for batches in (done.transitions, done.signals, done.stages, done.changes):
+            for batch in batches:
+                batch._build()
+        self.spent["states"] += drained - begun
+        self.spent["batches"] += thread_time_ns() - drained
+        moves = sum(done.moves.values())
+        self.records += 2 * moves + sum(done.calls.values())
+        self.states += done.states
+        self.bytes += sum(batch.size() for batch in done.changes)
 
 
 def _pack(rows: list[Any]) -> None:
@@ -173,9 +196,9 @@ class Cost(NamedTuple):
         return sum(self.stages.values())
 
 
-def run(deployment: Deployment, mode: str, load: Load, records: list[Any]) -> Cost:
+def run(deployment: Deployment, mode: str, core: str, load: Load, records: list[Any]) -> Cost:
     """Warm a partition up, then measure."""
-    lane = Lane(deployment, mode)
+    lane = Lane(deployment, mode, core)
     cut = next(place for place, record in enumerate(records) if record.timestamp * 1000 >= _warm_until(load))
     lane.work(records[:cut], load.commit)
     lane.spent = dict.fromkeys(STAGES, 0)
@@ -207,12 +230,16 @@ def intake(deployment: Deployment, made: list[Source]) -> float:
     return (thread_time_ns() - begun) / 1000 / len(made)
 
 
-CASES = (
-    ("one journey", "event"),
-    ("five models", "event"),
-    ("twenty journeys", "event"),
-    ("one journey", "wall"),
-    ("five models", "wall"),
+CASES = tuple(
+    (name, mode, core)
+    for core in ("python", *(("compiled",) if find_spec(PACKAGE) else ()))
+    for name, mode in (
+        ("one journey", "event"),
+        ("five models", "event"),
+        ("twenty journeys", "event"),
+        ("one journey", "wall"),
+        ("five models", "wall"),
+    )
 )
 
 
@@ -228,9 +255,9 @@ def measure(load: Load, say: Callable[[str], None] = lambda _: None) -> tuple[di
     for turn in range(1, load.rounds + 1):
         yards.append(yardstick(values))
         hops.append(intake(known["one journey"], come))
-        for name, mode in CASES:
-            cost = run(known[name], mode, load, records)
-            title = f"{name}, {mode} time"
+        for name, mode, core in CASES:
+            cost = run(known[name], mode, core, load, records)
+            title = f"{name}, {mode} time" + (", compiled" if core == "compiled" else "")
             say(f"round {turn}: {title}: {cost.total:.2f} µs")
             if title not in best or cost.total < best[title].total:
                 best[title] = cost
@@ -245,6 +272,9 @@ def ratios(best: dict[str, Cost], hop_cost: float, yard: float) -> dict[str, flo
     found["twenty journeys / five models"] = (
         best["twenty journeys, event time"].total / best["five models, event time"].total
     )
+    for title in [title for title in best if title.endswith(", compiled")]:
+        plain = title.removesuffix(", compiled")
+        found[f"{title} / Python"] = best[title].total / best[plain].total
     return found
 
 

@@ -58,14 +58,12 @@ CONTESTANTS = (
         programs.streams_command,
     ),
     Contestant("loop", "bare aiokafka loop", "keyed", "transactions", programs.loop_command, share=1.5),
-    Contestant("one-keyed", "journey_stream, one journey, keyed", "keyed", "exactly once", journeys=ONE),
+    Contestant(
+        "one-keyed", "journey_stream, one journey, keyed", "keyed", "exactly once", journeys=ONE, share=1.5
+    ),
     Contestant("one-hop", "journey_stream, one journey, hop", "scattered", "exactly once", journeys=ONE),
-    Contestant(
-        "five-keyed", "journey_stream, five models, keyed", "keyed", "exactly once", journeys=FIVE, share=0.5
-    ),
-    Contestant(
-        "five-hop", "journey_stream, five models, hop", "scattered", "exactly once", journeys=FIVE, share=0.5
-    ),
+    Contestant("five-keyed", "journey_stream, five models, keyed", "keyed", "exactly once", journeys=FIVE),
+    Contestant("five-hop", "journey_stream, five models, hop", "scattered", "exactly once", journeys=FIVE),
 )
 BY_NAME = {each.name: each for each in CONTESTANTS}
 
