@@ -1,9 +1,10 @@
 """`python -m benchmarks.timers_kafka`: how late timers are with a real worker on a real Kafka.
 
-Enters: options (`--help`). Leaves: lateness of timers and a JSON file. Strategy: customers act at a steady
-rate, and count as silent some seconds later: so many timers pending, as many due a second. Told are what the
-worker's own metric says (how far the clock had passed the due time) and, from the records, how long after
-the due time on the wall a timer was decided.
+Enters: options (`--help`). Leaves: lateness of timers and a JSON file. Strategy: first others act whose
+timers are due tomorrow (`--pending`), until the worker has applied all of that. Then customers act at a
+steady rate, and count as silent some seconds later: as many timers due a second. Told are what the worker's
+own metric says (how far the clock had passed the due time) and, from the records, how long after the due
+time on the wall a timer was decided.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ version: 1
 start: there
 stages: {{there: {{kind: retention}}, gone: {{kind: attrition}}}}
 transitions:
-  - {{id: silent, from: there, to: gone, after: {after}s, since: activity, reason: silence}}
+  - {{id: silent, from: there, to: gone, after: {after}s, since: page_viewed, reason: silence}}
+  - {{id: later, from: there, to: gone, after: 1d, since: product_viewed, reason: silence}}
 """
 PREFIX = "timers"
 _BUCKET = re.compile(r'journey_stream_timer_lateness_seconds_bucket\{le="([^"]+)"\} (\S+)')
+
+_PENDING = re.compile(r"journey_stream_timers_pending\{[^}]*\} (\S+)")
 
 
 async def act(bootstrap: str, customers: int, rate: int) -> None:
@@ -54,6 +58,36 @@ async def act(bootstrap: str, customers: int, rate: int) -> None:
             done += 1
         await asyncio.sleep(0.005)
     await producer.stop()
+
+
+async def wait_tomorrow(bootstrap: str, customers: int, port: int) -> None:
+    """Let others look at a product, as fast as the broker takes it, and wait until their timers are set."""
+    producer = AIOKafkaProducer(bootstrap_servers=bootstrap, linger_ms=20, max_batch_size=1 << 20)
+    await producer.start()
+    for number in range(customers):
+        person = f"t{number}"
+        value = visit(person, time.time_ns() // 1000, person).replace(b"page_viewed", b"product_viewed")
+        value = value.replace(b'"properties":{}', b'"properties":{"product_id":"p"}')
+        await producer.send(f"{PREFIX}.visits", value, person.encode())
+    await producer.stop()
+    say(f"{customers:,} sent")
+    while customers and (pending := timers_pending(port)) < customers:
+        say(f"{pending:,.0f} timers pending")
+        await asyncio.sleep(5)
+
+
+def timers_pending(port: int) -> float:
+    """Ask the worker."""
+    return sum(map(float, _PENDING.findall(metrics(port))))
+
+
+def metrics(port: int) -> str:
+    """Read the worker's page; nothing while it does not answer."""
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
+            return str(page.read().decode())
+    except OSError:
+        return ""
 
 
 async def lateness(bootstrap: str) -> list[int]:
@@ -73,8 +107,7 @@ def moment(text: str) -> int:
 
 def past_the_clock(port: int) -> dict[str, float]:
     """Shares of the worker's histogram: seconds to the share of firings that were at most so late."""
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as page:
-        found = {le: float(count) for le, count in _BUCKET.findall(page.read().decode())}
+    found = {le: float(count) for le, count in _BUCKET.findall(metrics(port))}
     return {f"within {le} s": count / found["+Inf"] for le, count in found.items() if le != "+Inf"}
 
 
@@ -89,13 +122,15 @@ async def measure(bootstrap: str, options: argparse.Namespace, folder: Path) -> 
         [sys.executable, "-m", "journey_stream", "worker", *words, "--journeys", str(definition)]
     )
     try:
+        await wait_tomorrow(bootstrap, options.pending, port)
+        before = timers_pending(port)
         await act(bootstrap, options.customers, options.rate)
         late: list[int] = []
         async with asyncio.timeout(options.after + 300):
             while len(late) < options.customers:
                 await asyncio.sleep(2)
                 late = await lateness(bootstrap)
-        result: dict[str, Any] = {"timers": len(late)}
+        result: dict[str, Any] = {"timers": len(late), "pending beside": max(0, before)}
         result |= {f"decided after the due time {what}": figure for what, figure in spread(late).items()}
         return result | {"past the clock": past_the_clock(port)}
     finally:
@@ -111,6 +146,7 @@ def main() -> int:
     parser.add_argument("--customers", type=int, default=20_000, help="one timer each")
     parser.add_argument("--rate", type=int, default=2_000, help="customers, later timers, a second")
     parser.add_argument("--after", type=int, default=30, help="seconds from the act to the due time")
+    parser.add_argument("--pending", type=int, default=0, help="timers of others, due tomorrow")
     parser.add_argument("--out", type=Path, default=Path("timers-kafka-result.json"))
     options = parser.parse_args()
     with (
