@@ -33,7 +33,7 @@ impl PyProgram {
     }
 }
 
-#[pyclass(unsendable)]
+#[pyclass]
 pub struct Core {
     partition: Partition,
     buffer: Buffer,

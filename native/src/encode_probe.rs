@@ -10,7 +10,7 @@ use crate::value::{damaged, Damaged, Reader, Res, Val};
 use compact_str::CompactString;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use std::rc::Rc;
+use std::sync::Arc;
 use std::time::Instant;
 
 fn error(damage: Damaged) -> PyErr {
@@ -105,8 +105,8 @@ fn record(r: &mut Reader) -> Res<Record> {
     r.array()?;
     Ok(match r.text()? {
         "transition" => Record::Transition(Transition {
-            about: Rc::new(about(r)?),
-            said: Rc::new(said(r)?),
+            about: Arc::new(about(r)?),
+            said: Arc::new(said(r)?),
             id: id(r)?,
             journey: r.int()? as usize,
             from: r.int()?,
@@ -125,8 +125,8 @@ fn record(r: &mut Reader) -> Res<Record> {
             late: r.bool()?,
         }),
         "signal" => Record::Signal(Signal {
-            about: Rc::new(about(r)?),
-            said: Rc::new(said(r)?),
+            about: Arc::new(about(r)?),
+            said: Arc::new(said(r)?),
             id: id(r)?,
             journey: r.int()? as usize,
             call: r.int()? as usize,

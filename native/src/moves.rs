@@ -13,7 +13,7 @@ use crate::record::{About, Cause, Record, Said, Signal, Transition};
 use crate::value::{self, damaged, Damaged, Res, Val};
 use ahash::AHashMap;
 use compact_str::CompactString;
-use std::rc::Rc;
+use std::sync::Arc;
 
 pub const RAISED_KEPT: usize = 100;
 const SECOND: f64 = 1_000_000.0;
@@ -29,8 +29,8 @@ pub struct Run {
     pub unknown: AHashMap<(usize, CompactString), u64>,
     pub now: i64,
     pub late: bool,
-    about: Option<Rc<About>>,
-    said: Vec<Option<Rc<Said>>>,
+    about: Option<Arc<About>>,
+    said: Vec<Option<Arc<Said>>>,
     scratch: Vec<u8>,
 }
 
@@ -70,7 +70,7 @@ pub fn anonymous_id(c: &Customer) -> Option<CompactString> {
     }
 }
 
-fn about(at: &At, c: &Customer, run: &mut Run) -> Rc<About> {
+fn about(at: &At, c: &Customer, run: &mut Run) -> Arc<About> {
     if let Some(about) = &run.about {
         return about.clone();
     }
@@ -86,7 +86,7 @@ fn about(at: &At, c: &Customer, run: &mut Run) -> Rc<About> {
             at: timer.map_or(at.t, |key| key.0),
         },
     };
-    let about = Rc::new(About {
+    let about = Arc::new(About {
         person: c.person.0.clone(),
         known: c.known,
         anonymous_id: anonymous_id(c),
@@ -104,7 +104,7 @@ fn about(at: &At, c: &Customer, run: &mut Run) -> Rc<About> {
     about
 }
 
-fn said(at: &At, c: &Customer, j: usize, run: &mut Run) -> Rc<Said> {
+fn said(at: &At, c: &Customer, j: usize, run: &mut Run) -> Arc<Said> {
     if run.said.len() <= j {
         run.said.resize(at.p.journeys.len(), None);
     }
@@ -113,7 +113,7 @@ fn said(at: &At, c: &Customer, j: usize, run: &mut Run) -> Rc<Said> {
     }
     let journey = &at.p.journeys[j];
     let names = &journey.attributes;
-    let said = Rc::new(Said {
+    let said = Arc::new(Said {
         attributes: names.iter().map(|(_, r)| read(r, at.p, c, at.t)).collect(),
         approximate: journey
             .approximate
@@ -458,7 +458,7 @@ fn signal(
     j: usize,
     number: usize,
     run: &mut Run,
-    (about, said): (Rc<About>, Rc<Said>),
+    (about, said): (Arc<About>, Arc<Said>),
     told: Told,
 ) {
     c.sequences[j] += 1;

@@ -4,7 +4,6 @@
 
 use crate::value::Val;
 use compact_str::CompactString;
-use std::rc::Rc;
 use std::sync::Arc;
 
 pub struct Cause {
@@ -40,8 +39,8 @@ pub struct Said {
 }
 
 pub struct Transition {
-    pub about: Rc<About>,
-    pub said: Rc<Said>,
+    pub about: Arc<About>,
+    pub said: Arc<Said>,
     pub id: [u8; 16],
     pub journey: usize,
     /// Stage, or NOWHERE.
@@ -64,8 +63,8 @@ pub struct Transition {
 }
 
 pub struct Signal {
-    pub about: Rc<About>,
-    pub said: Rc<Said>,
+    pub about: Arc<About>,
+    pub said: Arc<Said>,
     pub id: [u8; 16],
     pub journey: usize,
     /// Place in `Program.calls`.

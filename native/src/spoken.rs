@@ -6,7 +6,7 @@ use crate::batch::{put_header, put_varint};
 use crate::json;
 use crate::record::{About, Said};
 use crate::value::Res;
-use std::rc::Rc;
+use std::sync::Arc;
 
 const CHANNELS: [&str; 5] = ["email", "sms", "push", "call", "post"];
 const WORDS: [&str; 4] = ["unknown", "yes", "no", "unknown"];
@@ -19,7 +19,7 @@ pub fn contactable(consent: i64) -> impl Iterator<Item = (&'static str, &'static
 /// Scratch of one batch of records: what was said last is kept as bytes, by who said it.
 #[derive(Default)]
 pub struct Spoken {
-    about: Option<Rc<About>>,
+    about: Option<Arc<About>>,
     /// `"customer_id":..,"anonymous_id":..,"account_id":..,`
     pub who: Vec<u8>,
     /// `"cause":{..},`
@@ -28,7 +28,7 @@ pub struct Spoken {
     pub rest: Vec<u8>,
     /// `"test":..,"replay":..`
     pub tail: Vec<u8>,
-    said: Option<(Rc<Said>, usize)>,
+    said: Option<(Arc<Said>, usize)>,
     /// `"attributes":{..},` and, behind `cut`, `"approximate":[..],"partial":[],`
     pub attributes: Vec<u8>,
     pub cut: usize,
@@ -47,8 +47,8 @@ impl Spoken {
         &mut self,
         names: &[Vec<u8>],
         journey: usize,
-        about: &Rc<About>,
-        said: &Rc<Said>,
+        about: &Arc<About>,
+        said: &Arc<Said>,
         at: i64,
     ) -> Res<()> {
         if self.time_of != Some(at) {
@@ -57,12 +57,12 @@ impl Spoken {
             json::moment(&mut self.time, at)?;
             self.time_of = Some(at);
         }
-        if !self.about.as_ref().is_some_and(|held| Rc::ptr_eq(held, about)) {
+        if !self.about.as_ref().is_some_and(|held| Arc::ptr_eq(held, about)) {
             self.about = None;
             self.write_about(about)?;
             self.about = Some(about.clone());
         }
-        if !self.said.as_ref().is_some_and(|(held, of)| *of == journey && Rc::ptr_eq(held, said)) {
+        if !self.said.as_ref().is_some_and(|(held, of)| *of == journey && Arc::ptr_eq(held, said)) {
             self.said = None;
             self.write_said(names, said)?;
             self.said = Some((said.clone(), journey));
