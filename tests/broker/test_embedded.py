@@ -76,7 +76,8 @@ def test_kafka_ends_when_its_owner_is_killed(tmp_path: Path, how: signal.Signals
 
 
 _OWNER = """
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored by whoever is started in the background
 from journey_stream.broker import EmbeddedKafka
 print("up", EmbeddedKafka(sys.argv[1]).start().bootstrap, flush=True)
 time.sleep(600)

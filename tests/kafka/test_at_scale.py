@@ -28,7 +28,7 @@ from journey_stream.settings import Settings
 from journey_stream.shop import SOURCES, ShopOptions, ShopRecord, simulate
 from journey_stream.shop.feed import feed
 from journey_stream.values import DAY, HOUR, SECOND, Transition
-from tests.kafka.cluster import ROOT, WorkerProcess, ended, eventually, read_all, topics
+from tests.kafka.cluster import ROOT, WorkerProcess, ended, eventually, read_all, topics, written
 
 Make = Callable[..., Settings]
 DAYS = 150
@@ -97,11 +97,11 @@ async def test_two_workers_publish_what_replay_says_of_a_shop_of_ten_thousand(
         if deaths:
 
             async def under_way() -> bool:
-                return len(await read_all(settings, names.transitions)) > 5_000
+                return await written(settings, names.transitions) > 5_000
 
             await eventually(under_way, 120)
             workers[0].kill()
-            dead_at = len(await read_all(settings, names.transitions))
+            dead_at = await written(settings, names.transitions)
             workers.append(WorkerProcess(settings, tmp_path, DONE, module="journey_stream"))
         await feeding
         assert [0] * 2 == [worker.wait(400) for worker in workers[deaths:]]
