@@ -53,6 +53,9 @@ mod windows;
 
 use pyo3::prelude::*;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 #[pymodule]
 fn journey_stream_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     core::register(m)?;
