@@ -1,7 +1,7 @@
 """What the package calls of the compiled core. What only tests call (`EventReader`, probes) is not here."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, overload
 
 from journey_stream.values import Event
 
@@ -49,7 +49,7 @@ class Core:
     ) -> tuple[int, tuple[Event | None, Any, bool, int] | None]: ...
     def take_direct(
         self,
-        records: Sequence[Any],
+        records: Fetched,
         start: int,
         topic: str,
         times: tuple[int, int, int],
@@ -58,7 +58,7 @@ class Core:
     ) -> tuple[int, int, int, int, int, int]: ...
     def take_hop(
         self,
-        records: Sequence[Any],
+        records: Fetched,
         start: int,
         topic: str,
         lateness: tuple[int, int, int],
@@ -68,6 +68,34 @@ class Core:
         times: dict[bytes, int],
         sources: Iterable[bytes],
     ) -> tuple[int, int, int, dict[bytes, tuple[int, int]]]: ...
+
+class Fetched(Sequence[Any]):
+    @staticmethod
+    def of(records: Iterable[Any]) -> Fetched: ...
+    @staticmethod
+    def read(
+        topic: str,
+        partition: int,
+        bytes: bytes,
+        start: int,
+        aborted: Sequence[tuple[int, int]],
+        unpack: Callable[[int, bytes], bytes],
+    ) -> tuple[Fetched, int] | None: ...
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, which: int) -> FetchedRecord: ...
+    @overload
+    def __getitem__(self, which: slice) -> Fetched: ...
+
+class FetchedRecord:
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    timestamp_type: int
+    key: bytes | None
+    value: bytes | None
+    headers: tuple[tuple[str, bytes], ...]
 
 class ReadyBatch:
     def record_count(self) -> int: ...

@@ -66,6 +66,8 @@ class Parts(msgspec.Struct, frozen=True):
     encoder: Encoder
     versions: Versions
     extra_topics: tuple[str, ...] = ()
+    compiled: bool = False
+    """The compiled core does the work."""
 
 
 class JourneyApp(faust.App):
@@ -186,6 +188,7 @@ def build_app(
         assignor=options.assignor,
         max_records=settings.fetch.records * FETCHES_PER_POLL,
         startup_seconds=settings.startup_timeout / SECOND,
+        compiled=parts.compiled,
     )
     transport.host = worker
     app.transport = transport

@@ -18,7 +18,7 @@ from journey_stream.letters import AS_OF
 from journey_stream.values import NEVER, Event
 
 if TYPE_CHECKING:
-    from journey_stream_native import Core
+    from journey_stream_native import Core, Fetched
 
 HEADERS: Final = (hop.HEADER, AS_OF)
 EVERYTHING: Final = 2**62
@@ -92,8 +92,15 @@ class Runs:
         self.arrival = NEVER
         """Broker time of the oldest record, likewise."""
 
+    def readable(self, records: Sequence[Any]) -> Fetched:
+        """Give records as the core reads them: as it fetched them itself, or a copy of aiokafka's."""
+        import journey_stream_native
+
+        kind = journey_stream_native.Fetched
+        return records if isinstance(records, kind) else kind.of(records)
+
     def of_hop(
-        self, records: Sequence[Any], start: int, clock: int, received: Received, read: Iterable[bytes]
+        self, records: Fetched, start: int, clock: int, received: Received, read: Iterable[bytes]
     ) -> int:
         """Take plain records of the keyed topic; gives the place of the first that is not."""
         topic = records[start].topic
@@ -106,7 +113,7 @@ class Runs:
         return place
 
     def of_source(
-        self, records: Sequence[Any], start: int, topic: str, clock: int, partition: tuple[int, int]
+        self, records: Fetched, start: int, topic: str, clock: int, partition: tuple[int, int]
     ) -> tuple[int, int]:
         """Take plain records of a source partition; gives the place of the first that is not, highest time.
 

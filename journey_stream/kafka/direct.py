@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TypeAlias
 
 import msgspec
 
@@ -28,6 +28,9 @@ from journey_stream.kafka.received import made_anew
 from journey_stream.letters import AS_OF, as_of_then
 from journey_stream.release import BEGINNING, PartitionClock
 from journey_stream.values import NEVER, DeadLetter, Event, Reason, Rejection
+
+if TYPE_CHECKING:
+    from journey_stream_native import Fetched
 
 Outcome: TypeAlias = Literal["read", "rejected", "filtered"]
 DERIVES: Final = "referral_converted"
@@ -137,7 +140,9 @@ class Direct:
                 return
         self.rereading = False
         rejected = filtered = place = 0
-        while (place := self._run(records, place, clock)) < len(records):
+        runs = None if self.partitioner_name != hop.MURMUR2 else self._home.runs
+        fetched = None if runs is None else runs.readable(records)
+        while (place := self._run(fetched, place, clock)) < len(records):
             outcome = self._judge(records[place], clock)
             rejected += outcome == "rejected"
             filtered += outcome == "filtered"
@@ -151,10 +156,10 @@ class Direct:
         self.position = last.offset + 1
         self._last_at = last.timestamp * 1000
 
-    def _run(self, records: Sequence[Any], start: int, clock: int) -> int:
+    def _run(self, records: Fetched | None, start: int, clock: int) -> int:
         """Let the compiled core take plain records; gives the place of the first that it left."""
         runs = self._home.runs
-        if runs is None or self.partitioner_name != hop.MURMUR2 or start == len(records):
+        if runs is None or records is None or start == len(records):
             return start
         whole = (self.partition, self._partitioner.partitions)
         place, highest = runs.of_source(records, start, self.topic, clock, whole)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from faust.types import TP
@@ -179,7 +179,7 @@ class Inputs:
         """Of which source topic the batch is that is under way; None: of the keyed topic, or none is."""
         return None if self._at is None else self._at.tp.topic
 
-    def take(self) -> list[Any]:
+    def take(self) -> Sequence[Any]:
         """Give the next batch, of each source in turn; none if nothing waits."""
         records = self._inbox.take()
         if records:

@@ -39,3 +39,5 @@ class GroupOptions(msgspec.Struct, frozen=True):
     fetch_wait_ms: int = 100
     fetch_bytes: int = 4 << 20
     fetch_max_bytes: int = 50 << 20
+    compiled: bool = False
+    """The compiled core reads what was fetched."""

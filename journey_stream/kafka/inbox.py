@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -26,7 +26,7 @@ LOST_SECONDS: Final = 5.0
 class Batch(msgspec.Struct, gc=False):
     """Records of one partition, in offset order."""
 
-    records: list[Any]
+    records: Sequence[Any]
     epoch: int
     """Counts the seeks of the partition: of which position this is a continuation."""
     start: int
@@ -94,7 +94,7 @@ class Inbox:
                 self._hold()
         self.wake.set()
 
-    def take(self) -> list[Any]:
+    def take(self) -> Sequence[Any]:
         """Give the records of the next batch, none if nothing waits."""
         if not self._batches:
             return []

@@ -145,11 +145,12 @@ class KeyedPartition:
         """Take in records of the keyed topic, in offset order."""
         clock: int | None = None
         place, count, runs = 0, len(records), None if self.direct else self.runs
+        fetched = None if runs is None else runs.readable(records)
         while place < count:
             record = records[place]
-            if runs is not None and record.offset >= self.restored_below:
+            if runs is not None and fetched is not None and record.offset >= self.restored_below:
                 clock = self.clock.clock(now) if clock is None else clock
-                begun, place = place, runs.of_hop(records, place, clock, self._received, self.clock.sources)
+                begun, place = place, runs.of_hop(fetched, place, clock, self._received, self.clock.sources)
                 if place > begun:
                     self._reached(records[place - 1].offset + 1)
                     continue

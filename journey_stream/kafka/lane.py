@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -299,7 +299,7 @@ class JourneyLane:
         assert logic is not None
         now_of = self._worker.now
         batch_seconds = self._metrics.batch_seconds.labels("journeys")
-        records: list[Any] = []
+        records: Sequence[Any] = []
         start = 0
         more = False
         while True:

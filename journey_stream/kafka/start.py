@@ -28,8 +28,10 @@ log = logging.getLogger(__name__)
 def parts_of(deployment: Deployment) -> Parts:
     """Give what every partition of a worker runs."""
     by = deployment.settings.record_topics
+    engines = Engines(deployment)
     return Parts(
-        make_engine=Engines(deployment),
+        make_engine=engines,
+        compiled=engines.compiled,
         decoder=deployment.decoder,
         encoder=Encoder(deployment.topics, transitions_by=by.transitions, signals_by=by.signals),
         versions=Versions(

@@ -33,6 +33,7 @@ from faust.types import TP
 from faust.types.tuples import ConsumerMessage
 
 from journey_stream.kafka.ends import Ends, very_ends
+from journey_stream.kafka.fetched import pieces, read_compiled
 from journey_stream.kafka.group import GroupOptions, Misplaced
 from journey_stream.kafka.inbox import Batch, Position
 
@@ -112,13 +113,16 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         deadline = time.monotonic() + cast(BatchTransport, self.transport).options.startup_seconds
         while True:
             try:
-                return await super().on_start()
+                await super().on_start()
+                break
             except KafkaConnectionError:
                 with contextlib.suppress(Exception):
                     await self._ensure_consumer().stop()
                 if self.should_stop or time.monotonic() > deadline:
                     raise
                 await asyncio.sleep(1.0)
+        if cast(BatchTransport, self.transport).options.compiled:
+            read_compiled(self._ensure_consumer())
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine on the consumer's loop and wait for it here, though not for ever.
@@ -146,13 +150,14 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         if consumer._closed or fetcher._closed:
             raise ConsumerStoppedError()
         wanted = active - self.held
+        compiled = cast(BatchTransport, self.transport).options.compiled
         if not wanted:
             await asyncio.sleep(timeout)
             return []
         try:
             with fetcher._subscriptions.fetch_context():
                 fetched = await fetcher.fetched_records(
-                    wanted, timeout=timeout, max_records=consumer._max_poll_records
+                    wanted, timeout=timeout, max_records=None if compiled else consumer._max_poll_records
                 )
         except NoOffsetForPartitionError:
             return []  # its lane has not yet set a position
@@ -161,7 +166,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
         # No await from here to the return: records, positions and epochs belong together.
         epochs = self.epochs
         batches = []
-        for tp, records in fetched.items():
+        for tp, records in pieces(fetched, consumer._max_poll_records) if compiled else fetched.items():
             if records:
                 # Before the first seek of an assignment nobody takes batches; any start will do.
                 batches.append((tp, Batch(records, epochs.get(tp, 0), self.handed.get(tp, 0))))

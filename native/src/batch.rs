@@ -9,19 +9,19 @@ use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 
 pub const MAX_BATCH_BYTES: usize = 512 * 1024;
-const HEADER: usize = 61;
-const LENGTH_AT: usize = 8;
-const MAGIC_AT: usize = 16;
-const CRC_AT: usize = 17;
-const ATTRIBUTES_AT: usize = 21;
-const LAST_OFFSET_AT: usize = 23;
-const FIRST_TIME_AT: usize = 27;
-const MOST_TIME_AT: usize = 35;
-const PRODUCER_AT: usize = 43;
+pub const HEADER: usize = 61;
+pub const LENGTH_AT: usize = 8;
+pub const MAGIC_AT: usize = 16;
+pub const CRC_AT: usize = 17;
+pub const ATTRIBUTES_AT: usize = 21;
+pub const LAST_OFFSET_AT: usize = 23;
+pub const FIRST_TIME_AT: usize = 27;
+pub const MOST_TIME_AT: usize = 35;
+pub const PRODUCER_AT: usize = 43;
 const EPOCH_AT: usize = 51;
 const SEQUENCE_AT: usize = 53;
-const COUNT_AT: usize = 57;
-const TRANSACTIONAL: i16 = 0x10;
+pub const COUNT_AT: usize = 57;
+pub const TRANSACTIONAL: i16 = 0x10;
 
 /// A signed number as Kafka writes it: zigzag, seven bits a byte.
 #[inline]

@@ -4,6 +4,7 @@
 
 use crate::batch::Batches;
 use crate::encode::{Encoder, Outbox};
+use crate::fetched::Fetched;
 use crate::from_python;
 use crate::murmur::murmur2;
 use crate::partition::{failed, Partition, Rest};
@@ -12,14 +13,14 @@ use crate::queue::Person;
 use crate::taking::{self, Lateness, Received};
 use crate::tally;
 use crate::to_python::{self, Classes};
-use crate::waiting::{Buffer, What};
+use crate::waiting::{Buffer, Tag, What};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use std::sync::Arc;
 
 /// What Python and this core have agreed on: descriptions and calls. `kafka/engines.py` has the same number.
-const CONTRACT: u32 = 1;
+const CONTRACT: u32 = 2;
 
 #[pyclass(frozen, name = "Program")]
 pub struct PyProgram(Arc<Program>);
@@ -230,7 +231,7 @@ impl Core {
         let topic: String = tag.getattr("topic")?.extract()?;
         let topic = self.buffer.topic(&topic);
         let offset = tag.getattr("offset")?.extract()?;
-        let tag = tag.clone().unbind();
+        let tag = Tag::Given(Arc::new(tag.clone().unbind()));
         match from_python::event_of(event, &self.partition.p.vocab)? {
             Some(event) => {
                 let (at, id) = (event.at, event.id().to_string());
@@ -257,8 +258,8 @@ impl Core {
     }
 
     /// Per topic the tag with the lowest offset that waits.
-    fn lowest(&self, py: Python) -> Vec<Py<PyAny>> {
-        self.buffer.lowest(py)
+    fn lowest(&self, py: Python) -> PyResult<Vec<Py<PyAny>>> {
+        self.buffer.lowest().iter().map(|tag| tag.object(py)).collect()
     }
 
     /// Apply waiting events up to `until` in order, at most `limit`.
@@ -281,7 +282,7 @@ impl Core {
             match waiting.what {
                 What::Ours(event) => {
                     if self.partition.apply(py, &event, now, event.late)? {
-                        return Ok((count, Some((None, waiting.tag, event.late, now))));
+                        return Ok((count, Some((None, waiting.tag.object(py)?, event.late, now))));
                     }
                 }
                 What::Theirs(event) => {
@@ -289,7 +290,7 @@ impl Core {
                     let late = bound.getattr("late")?.extract()?;
                     let person: String = bound.getattr("person")?.extract()?;
                     self.partition.flush(py, &Arc::from(person))?;
-                    return Ok((count, Some((Some(event), waiting.tag, late, now))));
+                    return Ok((count, Some((Some(event), waiting.tag.object(py)?, late, now))));
                 }
             }
         }
@@ -303,7 +304,7 @@ impl Core {
     fn take_direct(
         &mut self,
         py: Python,
-        records: &Bound<PyList>,
+        records: &Fetched,
         start: usize,
         topic: &str,
         times: (i64, i64, i64),
@@ -313,20 +314,10 @@ impl Core {
         let lateness = Lateness { clock: times.0, allowed: times.1, window: times.2 };
         let (partition, partitions) = place;
         let ours = |person: &str| (murmur2(person.as_bytes()) & 0x7fff_ffff) % partitions == partition;
-        let buffer = &mut self.buffer;
-        let special = &self.special;
-        let t = taking::direct(
-            py,
-            &self.partition,
-            buffer,
-            records,
-            start,
-            topic,
-            lateness,
-            as_of,
-            ours,
-            special,
-        )?;
+        let (p, buffer, special) = (&self.partition.p, &mut self.buffer, &self.special);
+        let t = py.allow_threads(|| {
+            taking::direct(p, buffer, records, start, topic, lateness, as_of, ours, special)
+        });
         Ok((t.next, t.on_time, t.late, t.first, t.highest, t.oldest))
     }
 
@@ -338,7 +329,7 @@ impl Core {
     fn take_hop<'py>(
         &mut self,
         py: Python<'py>,
-        records: &Bound<PyList>,
+        records: &Fetched,
         start: usize,
         topic: &str,
         lateness: (i64, i64, i64),
@@ -359,17 +350,10 @@ impl Core {
             };
             received.insert(source.as_bytes().to_vec(), (known, 0, 0, 0));
         }
-        let taken = taking::hop(
-            py,
-            &self.partition,
-            &mut self.buffer,
-            records,
-            start,
-            topic,
-            lateness,
-            headers,
-            &mut received,
-        )?;
+        let (p, buffer) = (&self.partition.p, &mut self.buffer);
+        let taken = py.allow_threads(|| {
+            taking::hop(p, buffer, records, start, topic, lateness, headers, &mut received)
+        });
         let counts = PyDict::new(py);
         for (source, (sub_offset, at, on_time, late)) in received {
             if on_time + late > 0 {

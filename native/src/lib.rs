@@ -18,6 +18,7 @@ mod expr;
 mod expr_ops;
 mod expr_parse;
 mod expr_text;
+mod fetched;
 mod folds;
 mod from_python;
 mod guards_probe;
@@ -61,6 +62,7 @@ fn journey_stream_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     core::register(m)?;
     batch::register(m)?;
     decoding::register(m)?;
+    fetched::register(m)?;
     encode_probe::register(m)?;
     guards_probe::register(m)?;
     ops_probe::register(m)

@@ -3,12 +3,11 @@
 
 use crate::decode::decode;
 use crate::event::Event;
-use crate::partition::Partition;
-use crate::waiting::{Buffer, What};
+use crate::fetched::{Fetched, Rows};
+use crate::program::Program;
+use crate::waiting::{Buffer, Tag, What};
 use ahash::AHashMap;
-use pyo3::intern;
-use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyList, PySequence, PyString};
+use std::sync::Arc;
 
 /// How late an event may be (`release.classify`), microseconds.
 #[derive(Clone, Copy)]
@@ -48,22 +47,6 @@ impl Taken {
     }
 }
 
-pub struct Fields<'py> {
-    pub offset: i64,
-    pub timestamp: i64,
-    pub value: Option<Bound<'py, PyBytes>>,
-    pub headers: Bound<'py, PyAny>,
-}
-
-fn fields<'py>(py: Python<'py>, record: &Bound<'py, PyAny>) -> PyResult<Fields<'py>> {
-    Ok(Fields {
-        offset: record.getattr(intern!(py, "offset"))?.extract()?,
-        timestamp: record.getattr(intern!(py, "timestamp"))?.extract()?,
-        value: record.getattr(intern!(py, "value"))?.downcast_into::<PyBytes>().ok(),
-        headers: record.getattr(intern!(py, "headers"))?,
-    })
-}
-
 /// An event on time, or late; None: not an event for us (or too late for all).
 fn judged(e: Option<Event>, lateness: Lateness) -> Option<Event> {
     let mut e = e?;
@@ -79,43 +62,40 @@ fn judged(e: Option<Event>, lateness: Lateness) -> Option<Event> {
 
 /// Records of a source partition, read without the hop, from `start` on.
 pub fn direct(
-    py: Python,
-    partition: &Partition,
+    p: &Program,
     buffer: &mut Buffer,
-    records: &Bound<PyList>,
+    records: &Fetched,
     start: usize,
     topic: &str,
     lateness: Lateness,
     as_of: &str,
     ours: impl Fn(&str) -> bool,
     special: &[usize],
-) -> PyResult<Taken> {
+) -> Taken {
     let mut taken = Taken::new(start);
-    let topic = buffer.topic(topic);
-    while taken.next < records.len() {
-        let record = records.get_item(taken.next)?;
-        let found = fields(py, &record)?;
-        let Some(value) = &found.value else { break };
-        if is_as_of(&found.headers, as_of)? {
+    let (topic, rows) = (buffer.topic(topic), &records.rows);
+    for place in records.begin + start..records.end {
+        let Some(value) = rows.value(place) else { break };
+        if is_as_of(rows, place, as_of) {
             break;
         }
-        let broker_at = found.timestamp * 1000;
-        let event = judged(decode(value.as_bytes(), broker_at, &partition.p.vocab), lateness);
-        let Some(event) = event else { break };
+        let Some(broker_at) = rows.timestamp(place).checked_mul(1000) else { break };
+        let Some(event) = judged(decode(value, broker_at, &p.vocab), lateness) else { break };
         if special.contains(&event.kind) || !ours(&event.person) {
             break;
         }
         taken.note(&event, broker_at);
-        push(buffer, event, record, topic, found.offset);
+        push(buffer, event, rows, place, topic);
         taken.next += 1;
     }
-    Ok(taken)
+    taken
 }
 
-fn push(buffer: &mut Buffer, event: Event, record: Bound<PyAny>, topic: u32, offset: i64) {
+fn push(buffer: &mut Buffer, event: Event, rows: &Arc<Rows>, place: usize, topic: u32) {
     let at = event.at;
     let id = event.id().to_string();
-    buffer.push(at, &id, What::Ours(Box::new(event)), record.unbind(), topic, offset);
+    let tag = Tag::Fetched(rows.clone(), place);
+    buffer.push(at, &id, What::Ours(Box::new(event)), tag, topic, rows.offset(place));
 }
 
 /// What has been received per source partition: highest sub-offset and its broker time.
@@ -128,27 +108,23 @@ const EVENT: u8 = 1;
 /// Records of the keyed topic, from `start` on. `received` has the sources it may take from, as they stand, and two
 /// counts (on time, late) that are added to.
 pub fn hop(
-    py: Python,
-    partition: &Partition,
+    p: &Program,
     buffer: &mut Buffer,
-    records: &Bound<PyList>,
+    records: &Fetched,
     start: usize,
     topic: &str,
     lateness: Lateness,
     (header_name, as_of): (&str, &str),
     received: &mut Received,
-) -> PyResult<Taken> {
+) -> Taken {
     let mut taken = Taken::new(start);
-    let topic = buffer.topic(topic);
-    while taken.next < records.len() {
-        let record = records.get_item(taken.next)?;
-        let found = fields(py, &record)?;
-        let Some(value) = &found.value else { break };
-        let Some(head) = first_header(&found.headers, header_name)? else { break };
-        if is_as_of(&found.headers, as_of)? {
+    let (topic, rows) = (buffer.topic(topic), &records.rows);
+    for place in records.begin + start..records.end {
+        let Some(value) = rows.value(place) else { break };
+        let Some((name, Some(head))) = rows.headers(place).next() else { break };
+        if name != header_name || is_as_of(rows, place, as_of) {
             break;
         }
-        let head = head.as_bytes();
         if head.len() <= HEAD + 4 || head[0] != EVENT || head[1] != FORMAT {
             break;
         }
@@ -158,8 +134,7 @@ pub fn hop(
         if sub_offset <= source.0 {
             break; // had before; Python looks whether it is the same record
         }
-        let event = judged(decode(value.as_bytes(), broker_at, &partition.p.vocab), lateness);
-        let Some(event) = event else { break };
+        let Some(event) = judged(decode(value, broker_at, &p.vocab), lateness) else { break };
         (source.0, source.1) = (sub_offset, broker_at);
         if event.late {
             source.3 += 1;
@@ -167,28 +142,13 @@ pub fn hop(
             source.2 += 1;
         }
         taken.note(&event, broker_at);
-        push(buffer, event, record, topic, found.offset);
+        push(buffer, event, rows, place, topic);
         taken.next += 1;
     }
-    Ok(taken)
-}
-
-/// The value of the first header, if it is the one of this name.
-fn first_header<'py>(headers: &Bound<'py, PyAny>, name: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
-    let headers = headers.downcast::<PySequence>()?;
-    if headers.is_empty()? {
-        return Ok(None);
-    }
-    let first = headers.get_item(0)?;
-    if first.get_item(0)?.downcast::<PyString>()?.to_str()? != name {
-        return Ok(None);
-    }
-    Ok(first.get_item(1)?.downcast_into::<PyBytes>().ok())
+    taken
 }
 
 /// Whether the last header says that it was sent back as of another time.
-fn is_as_of(headers: &Bound<PyAny>, as_of: &str) -> PyResult<bool> {
-    let headers = headers.downcast::<PySequence>()?;
-    let count = headers.len()?;
-    Ok(count > 0 && headers.get_item(count - 1)?.get_item(0)?.downcast::<PyString>()?.to_str()? == as_of)
+fn is_as_of(rows: &Rows, place: usize, as_of: &str) -> bool {
+    rows.headers(place).last().is_some_and(|(name, _)| name == as_of)
 }

@@ -4,9 +4,30 @@
 //! topic is where a restart has to read from.
 
 use crate::event::Event;
+use crate::fetched::{FetchedRecord, Rows};
 use pyo3::prelude::*;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+/// The record that an event came with.
+#[derive(Clone)]
+pub enum Tag {
+    /// One of those fetched, which becomes an object when somebody asks.
+    Fetched(Arc<Rows>, usize),
+    Given(Arc<Py<PyAny>>),
+}
+
+impl Tag {
+    pub fn object(&self, py: Python) -> PyResult<Py<PyAny>> {
+        match self {
+            Tag::Given(object) => Ok(object.clone_ref(py)),
+            Tag::Fetched(rows, place) => {
+                Ok(Py::new(py, FetchedRecord { rows: rows.clone(), place: *place })?.into_any())
+            }
+        }
+    }
+}
 
 pub enum What {
     Ours(Box<Event>),
@@ -19,7 +40,7 @@ pub struct Waiting {
     id: Box<str>,
     arrival: u64,
     pub what: What,
-    pub tag: Py<PyAny>,
+    pub tag: Tag,
     topic: u32,
     offset: i64,
 }
@@ -69,7 +90,7 @@ impl Buffer {
         }
     }
 
-    pub fn push(&mut self, at: i64, id: &str, what: What, tag: Py<PyAny>, topic: u32, offset: i64) {
+    pub fn push(&mut self, at: i64, id: &str, what: What, tag: Tag, topic: u32, offset: i64) {
         self.arrivals += 1;
         self.heap.push(Waiting { at, id: id.into(), arrival: self.arrivals, what, tag, topic, offset });
     }
@@ -83,7 +104,7 @@ impl Buffer {
     }
 
     /// Per topic the tag with the lowest offset that waits.
-    pub fn lowest(&self, py: Python) -> Vec<Py<PyAny>> {
+    pub fn lowest(&self) -> Vec<Tag> {
         let mut lowest: Vec<Option<&Waiting>> = vec![None; self.topics.len()];
         for each in &self.heap {
             let held = &mut lowest[each.topic as usize];
@@ -91,6 +112,6 @@ impl Buffer {
                 *held = Some(each);
             }
         }
-        lowest.into_iter().flatten().map(|each| each.tag.clone_ref(py)).collect()
+        lowest.into_iter().flatten().map(|each| each.tag.clone()).collect()
     }
 }

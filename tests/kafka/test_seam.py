@@ -14,7 +14,7 @@ import aiokafka
 import faust
 import pytest
 from aiokafka.conn import AIOKafkaConnection, CloseReason
-from aiokafka.consumer.fetcher import Fetcher
+from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
 from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
@@ -53,6 +53,22 @@ def arguments(function: Callable[..., Any]) -> list[str]:
         (App.on_stop, ["self"]),
         (App._create_directories, ["self"]),
         (faust.Worker._schedule_shutdown, ["self", "signal"]),
+        (Fetcher._proc_fetch_request, ["self", "assignment", "node_id", "request"]),
+        (
+            PartitionRecords.__init__,
+            [
+                "self",
+                "tp",
+                "records",
+                "aborted_transactions",
+                "fetch_offset",
+                "key_deserializer",
+                "value_deserializer",
+                "check_crcs",
+                "isolation_level",
+            ],
+        ),
+        (FetchResult.getall, ["self", "max_records"]),
         (Fetcher.fetched_records, ["self", "partitions", "timeout", "max_records"]),
         (GroupCoordinator.fetch_committed_offsets, ["self", "partitions"]),
         (GroupCoordinator.request_rejoin, ["self"]),
@@ -171,3 +187,9 @@ def test_a_write_to_a_closed_transport_is_a_lost_connection(monkeypatch: pytest.
     with pytest.raises(KafkaConnectionError, match="handler is closed"):
         connection.send(None)
     assert [CloseReason.CONNECTION_BROKEN] == reasons
+
+
+def test_what_becomes_of_a_response_is_made_by_names_that_can_be_others() -> None:
+    code = Fetcher._proc_fetch_request.__code__
+    assert {"MemoryRecords", "PartitionRecords"} <= set(code.co_names)
+    assert not code.co_freevars
