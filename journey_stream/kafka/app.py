@@ -30,6 +30,8 @@ from journey_stream.events.decode import Decoder
 from journey_stream.kafka.assignor import Plan, sticky_assignor
 from journey_stream.kafka.garbage import leave_alone
 from journey_stream.kafka.group import GroupOptions
+from journey_stream.kafka.hop import Partitioner
+from journey_stream.kafka.intake import Intake
 from journey_stream.kafka.keyed_start import check_keyed_input
 from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.lane import LaneOptions
@@ -68,6 +70,8 @@ class Parts(msgspec.Struct, frozen=True):
     extra_topics: tuple[str, ...] = ()
     compiled: bool = False
     """The compiled core does the work."""
+    make_intake: Callable[[Decoder, str, int, Partitioner], Intake] = Intake
+    """Makes what judges the records of a source partition."""
 
 
 class JourneyApp(faust.App):
@@ -154,7 +158,9 @@ def build_app(
     names = TopicNames.of(settings)
     options = worker_options(settings, parts, broker_times=broker_times)
     metrics = Metrics()
-    worker = JourneyWorker(options, parts.make_engine, parts.decoder, parts.encoder, metrics)
+    worker = JourneyWorker(
+        options, parts.make_engine, parts.decoder, parts.encoder, metrics, parts.make_intake
+    )
     servers = [server.strip() for server in settings.bootstrap_servers.split(",")]
     app = JourneyApp(
         settings.application_id,

@@ -25,6 +25,14 @@ EVERYTHING: Final = 2**62
 """No limit."""
 
 
+def readable(records: Sequence[Any]) -> Fetched:
+    """Give records as the core reads them: as it fetched them itself, or a copy of aiokafka's."""
+    import journey_stream_native
+
+    kind = journey_stream_native.Fetched
+    return records if isinstance(records, kind) else kind.of(records)
+
+
 class CoreBuffer:
     """The core's buffer, as `release.ReleaseBuffer`."""
 
@@ -91,13 +99,6 @@ class Runs:
         """Time of the earliest event taken in since somebody looked."""
         self.arrival = NEVER
         """Broker time of the oldest record, likewise."""
-
-    def readable(self, records: Sequence[Any]) -> Fetched:
-        """Give records as the core reads them: as it fetched them itself, or a copy of aiokafka's."""
-        import journey_stream_native
-
-        kind = journey_stream_native.Fetched
-        return records if isinstance(records, kind) else kind.of(records)
 
     def of_hop(
         self, records: Fetched, start: int, clock: int, received: Received, read: Iterable[bytes]

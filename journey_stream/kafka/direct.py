@@ -22,7 +22,7 @@ from journey_stream.events.decode import Decoder, derived_events
 from journey_stream.kafka import hop
 from journey_stream.kafka.astray import Astray
 from journey_stream.kafka.checkpoint import Row
-from journey_stream.kafka.compiled import Runs
+from journey_stream.kafka.compiled import Runs, readable
 from journey_stream.kafka.meta import DirectPosition
 from journey_stream.kafka.received import made_anew
 from journey_stream.letters import AS_OF, as_of_then
@@ -141,7 +141,7 @@ class Direct:
         self.rereading = False
         rejected = filtered = place = 0
         runs = None if self.partitioner_name != hop.MURMUR2 else self._home.runs
-        fetched = None if runs is None else runs.readable(records)
+        fetched = None if runs is None else readable(records)
         while (place := self._run(fetched, place, clock)) < len(records):
             outcome = self._judge(records[place], clock)
             rejected += outcome == "rejected"

@@ -31,8 +31,10 @@ RESTING: Final = "resting"
 class Worker(Protocol):
     """What is needed of the worker around."""
 
-    async def send_hop(self, rows: dict[int, list[Row]]) -> None:
-        """Send rows to the keyed topic; returns when all are acknowledged."""
+    async def send_hop(
+        self, rows: Mapping[int, list[Row]], ready: Mapping[int, Sequence[Any]] | None = None
+    ) -> None:
+        """Send rows, and finished batches, to the keyed topic; returns when all are acknowledged."""
 
     async def seek(self, tp: TP, offset: int | None) -> Position | None:
         """Set the position of a partition; None when it is not ours now."""

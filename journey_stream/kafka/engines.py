@@ -17,6 +17,10 @@ from journey_stream.engine.fast import FastPartition
 from journey_stream.engine.partition import Partition
 from journey_stream.errors import SettingsError
 from journey_stream.events import described as vocabulary_described
+from journey_stream.events.decode import Decoder
+from journey_stream.kafka.compiled_intake import CompiledIntake
+from journey_stream.kafka.hop import MURMUR2, Partitioner
+from journey_stream.kafka.intake import Intake
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +51,7 @@ class Engines:
         """
         self._program = deployment.program
         self._compiled: Any = None
+        self._plain_hop = deployment.settings.compression.internal == "none"
         wanted = deployment.settings.core
         if wanted == "python":
             return
@@ -68,6 +73,12 @@ class Engines:
         if self._compiled is None:
             return Partition(self._program)
         return FastPartition(self._program, self._compiled, cache=HOT)
+
+    def intake(self, decoder: Decoder, topic: str, partition: int, partitioner: Partitioner) -> Intake:
+        """Make what judges the records of a source partition."""
+        if self._compiled is None or not self._plain_hop or partitioner.name != MURMUR2:
+            return Intake(decoder, topic, partition, partitioner)
+        return CompiledIntake(decoder, topic, partition, partitioner, self._compiled)
 
     def give_up(self, error: BaseException) -> bool:
         """Do without the core from now on, if this is an error of its; tells whether it is."""

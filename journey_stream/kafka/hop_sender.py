@@ -7,7 +7,7 @@ failure the next who sends gets a new producer: an idempotent one that has lost 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from journey_stream.kafka.checkpoint import Row, Sender
@@ -38,10 +38,14 @@ class HopSender:
                 self._sender = sender
             return self._sender
 
-    async def send(self, rows: Mapping[int, list[Row]]) -> None:
-        """Send rows per partition; returns when all are acknowledged, raises the first failure."""
-        sender = await self.get()
-        sends = [sender.send(self._topic, p, batch, self._compression) for p, batch in rows.items()]
+    async def send(self, rows: Mapping[int, list[Row]], ready: Mapping[int, Sequence[Any]]) -> None:
+        """Send rows and finished batches per partition; returns when all are acknowledged.
+
+        Raises the first failure.
+        """
+        sender, topic = await self.get(), self._topic
+        sends = [sender.send(topic, p, batch, self._compression) for p, batch in rows.items()]
+        sends += [sender.send_ready(topic, p, batches) for p, batches in ready.items()]
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 outcomes = await asyncio.gather(*sends, return_exceptions=True)

@@ -15,7 +15,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from aiokafka.errors import CommitFailedError
@@ -49,7 +49,14 @@ class Intake:
         self._partitioner = partitioner
         self._header = hop.packer(self.source)
 
-    def take(self, records: Iterable[Any], rows: dict[int, list[Row]], highest: int | None) -> int | None:
+    def begin(self) -> None:
+        """Begin with records to be handed on together."""
+
+    def ready(self) -> Mapping[int, Sequence[Any]]:
+        """Give finished batches by keyed partition; there are none, all is in `rows`."""
+        return {}
+
+    def take(self, records: Sequence[Any], rows: dict[int, list[Row]], highest: int | None) -> int | None:
         """Add the hop records of source records to `rows`, by keyed partition; gives the highest time."""
         decode, header, partitioner = self._decode, self._header, self._partitioner
         read = dead = filtered = 0
@@ -100,8 +107,10 @@ class Intake:
 class Worker(Protocol):
     """What an intake lane needs of the worker around it."""
 
-    async def send_hop(self, rows: dict[int, list[Row]]) -> None:
-        """Send rows to the keyed topic; returns when all are acknowledged."""
+    async def send_hop(
+        self, rows: Mapping[int, list[Row]], ready: Mapping[int, Sequence[Any]] | None = None
+    ) -> None:
+        """Send rows, and finished batches, to the keyed topic; returns when all are acknowledged."""
 
     async def seek(self, tp: TP, offset: int | None) -> Position | None:
         """Set the position of a partition; None when it is no longer ours."""
@@ -281,13 +290,14 @@ class IntakeLane:
         rows: dict[int, list[Row]] = {}
         highest = self._highest
         worked = 0.0
+        self.intake.begin()
         for start in range(0, len(records), SLICE):
             began = time.perf_counter()
             highest = self.intake.take(records[start : start + SLICE], rows, highest)
             worked += time.perf_counter() - began
             await asyncio.sleep(0)
         self._metrics.batch_seconds.labels("intake").observe(worked)
-        await self._worker.send_hop(rows)
+        await self._worker.send_hop(rows, self.intake.ready())
         # Only now may a marker tell it: the events are in the keyed partitions before the time they moved.
         self._highest = highest
         self.done = records[-1].offset + 1

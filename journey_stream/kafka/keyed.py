@@ -11,6 +11,7 @@ waited. Until P is reached nothing is let go and nothing committed: all that wai
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain, islice
@@ -21,7 +22,7 @@ from journey_stream.backfill import told_apart
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka import hop
 from journey_stream.kafka.checkpoint import MAX_BATCH_BYTES
-from journey_stream.kafka.compiled import EVERYTHING, CoreBuffer, Runs
+from journey_stream.kafka.compiled import EVERYTHING, CoreBuffer, Runs, readable
 from journey_stream.kafka.direct import Directs
 from journey_stream.kafka.hop_records import event_again, event_of, head_of, letter_of, letter_of_stranger
 from journey_stream.kafka.keyed_values import Checkpoint, Options, Record
@@ -53,6 +54,8 @@ class KeyedPartition:
         self.clock = PartitionClock(options.mode, sources)
         core = getattr(engine, "core", None)
         """The compiled core, if that does the work."""
+        self.turn = threading.Lock()
+        """Held while its lane works on it beside the loop (`aside`), and by whoever else looks at it."""
         self.buffer = ReleaseBuffer() if core is None else CoreBuffer(core)
         self.counts: Counter[tuple[str, str]] = Counter()
         """Events by (source topic, outcome) since the last `checkpoint`."""
@@ -145,7 +148,7 @@ class KeyedPartition:
         """Take in records of the keyed topic, in offset order."""
         clock: int | None = None
         place, count, runs = 0, len(records), None if self.direct else self.runs
-        fetched = None if runs is None else runs.readable(records)
+        fetched = None if runs is None else readable(records)
         while place < count:
             record = records[place]
             if runs is not None and fetched is not None and record.offset >= self.restored_below:

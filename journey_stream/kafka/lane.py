@@ -24,6 +24,7 @@ from faust.types import TP
 
 from journey_stream.encode import Encoder
 from journey_stream.errors import BrokerError, StateError, told
+from journey_stream.kafka.aside import Aside, slice_of
 from journey_stream.kafka.change import Past, Rebuild, change_versions, rebuilt
 from journey_stream.kafka.checkpoint import Writer
 from journey_stream.kafka.direct_intake import Inputs
@@ -45,7 +46,6 @@ from journey_stream.values import NEVER, SECOND
 
 log = logging.getLogger(__name__)
 
-SLICE: Final = 500
 TICK_SECONDS: Final = 0.25
 """How often a quiet lane looks at the clock."""
 LAZY_SECONDS: Final = 5.0
@@ -99,6 +99,9 @@ class Worker(DirectWorker, Protocol):
 
     async def bounds(self, tp: TP) -> tuple[int, int]:
         """Read first and end offset of a partition."""
+
+    aside: Aside
+    """Lets keyed partitions do their work."""
 
     def failed(self, lane: str, where: str, error: BaseException) -> None:
         """Tell that a lane stopped and starts over."""
@@ -299,6 +302,7 @@ class JourneyLane:
         assert logic is not None
         now_of = self._worker.now
         batch_seconds = self._metrics.batch_seconds.labels("journeys")
+        most = slice_of(logic)
         records: Sequence[Any] = []
         start = 0
         more = False
@@ -318,16 +322,11 @@ class JourneyLane:
                     records = self.inputs.take()
             began = time.perf_counter()
             now = now_of()
-            if start < len(records):
-                part = records[start : start + SLICE]
-                start += len(part)
-                if self.inputs.topic is None:
-                    logic.take(part, now)
-                    self._next = part[-1].offset + 1
-                else:
-                    logic.take_direct(self.inputs.topic, part, now)
-                    self.inputs.took(part[-1])
-            more = logic.advance(now)
+            part = records[start : start + most]
+            start += len(part)
+            more = await self._worker.aside.step(logic, self.inputs.topic, part, now, again=more)
+            if part:
+                self._took(part[-1])
             batch_seconds.observe(time.perf_counter() - began)
             if self.inputs.topic is not None and start >= len(records):
                 await self.inputs.finish()
@@ -342,6 +341,12 @@ class JourneyLane:
                     await self._checkpoint(logic)
                     self.finished = True
                 await asyncio.sleep(0)
+
+    def _took(self, last: Any) -> None:
+        if self.inputs.topic is None:
+            self._next = last.offset + 1
+        else:
+            self.inputs.took(last)
 
     async def _rest(self, logic: KeyedPartition) -> None:
         """Wait for records, the next tick, or the moment a checkpoint is due."""
@@ -361,6 +366,7 @@ class JourneyLane:
 
     async def _checkpoint(self, logic: KeyedPartition) -> None:
         began = time.monotonic()
+        worker = self._worker
         # What is not ours has to be with its partition before the position behind it is committed.
         await self.inputs.send_on()
         arrived, pending = logic.oldest_arrival, logic.pending
@@ -369,7 +375,8 @@ class JourneyLane:
         options = self._options
         compressions = {options.public_compression, options.internal_compression}
         packed = await packable(self._encoder, writer, compressions)
-        checkpoint = logic.checkpoint(ready=self._worker.now() // 1000 if packed else None)
+        ready = worker.now() // 1000 if packed else None
+        checkpoint = await worker.aside.checkpoint(logic, ready)
         out = encoded(checkpoint, self._encoder, options.changelog, self.tp.partition)
         offsets = {(self.tp.topic, self.tp.partition): checkpoint.oldest, **checkpoint.sources}
         try:

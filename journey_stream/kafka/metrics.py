@@ -219,20 +219,24 @@ class Metrics:
         """Set the gauges of keyed partitions, when somebody looks."""
         people: Tally[tuple[str, str]] = Tally()
         for partition, logic in logics.items():
-            clock, wall = logic.clock.reached, logic.clock.mode == "wall"
-            if clock != BEGINNING:
-                self.clock.labels(partition).set(min(clock, NEVER) / SECOND)
-                self.clock_lag.labels(partition).set(max(0, now - clock) / SECOND if wall else 0)
-            self.clock_held.labels(partition).set(len(logic.clock.holding(now)))
-            self.buffered.labels(partition).set(len(logic.buffer))
-            self.customers.labels(partition).set(len(logic.engine))
-            self.timers.labels(partition).set(logic.engine.timers_pending)
-            for journey, stages in logic.population.items():
-                for stage, n in stages.items():
-                    people[journey, stage] += n
+            with logic.turn:
+                self._show(partition, logic, now)
+                for journey, stages in logic.population.items():
+                    for stage, n in stages.items():
+                        people[journey, stage] += n
         self.population.clear()
         for (journey, stage), n in people.items():
             self.population.labels(journey, stage).set(n)
+
+    def _show(self, partition: int, logic: KeyedPartition, now: int) -> None:
+        clock, wall = logic.clock.reached, logic.clock.mode == "wall"
+        if clock != BEGINNING:
+            self.clock.labels(partition).set(min(clock, NEVER) / SECOND)
+            self.clock_lag.labels(partition).set(max(0, now - clock) / SECOND if wall else 0)
+        self.clock_held.labels(partition).set(len(logic.clock.holding(now)))
+        self.buffered.labels(partition).set(len(logic.buffer))
+        self.customers.labels(partition).set(len(logic.engine))
+        self.timers.labels(partition).set(logic.engine.timers_pending)
 
     def show_paused(self, partitions: Iterable[tuple[str, int]]) -> None:
         """Show what rests because an operator wants it."""

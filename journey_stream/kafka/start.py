@@ -32,6 +32,7 @@ def parts_of(deployment: Deployment) -> Parts:
     return Parts(
         make_engine=engines,
         compiled=engines.compiled,
+        make_intake=engines.intake,
         decoder=deployment.decoder,
         encoder=Encoder(deployment.topics, transitions_by=by.transitions, signals_by=by.signals),
         versions=Versions(

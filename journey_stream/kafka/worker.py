@@ -12,7 +12,7 @@ import asyncio
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -23,6 +23,7 @@ from journey_stream.encode import Encoder
 from journey_stream.errors import BrokerError
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka import hop
+from journey_stream.kafka.aside import Aside
 from journey_stream.kafka.assignor import StickyAssignor
 from journey_stream.kafka.change import Past, Rebuild
 from journey_stream.kafka.checkpoint import Row, Sender
@@ -82,6 +83,7 @@ class JourneyWorker:
         decoder: Decoder,
         encoder: Encoder,
         metrics: Metrics,
+        make_intake: Callable[[Decoder, str, int, hop.Partitioner], Intake] = Intake,
     ) -> None:
         self.options = options
         self.metrics = metrics
@@ -93,7 +95,7 @@ class JourneyWorker:
         """What of ours rests because an operator wants it."""
         self.finished = asyncio.Event()
         """Everything up to `until` is done in every lane of ours."""
-        self._make_engine = make_engine
+        self._make_engine, self._make_intake = make_engine, make_intake
         self._decoder = decoder
         self._encoder = encoder
         self._partitioner = hop.Partitioner(options.partitions, hop.partitioner_of(options.keyed.keyed_input))
@@ -109,6 +111,7 @@ class JourneyWorker:
         self._tasks: list[asyncio.Task[None]] = []
         self._revoked_at: float | None = None
         self._reports = Reports(metrics)
+        self.aside = Aside()
 
     # -- the host of the transport ---------------------------------------------------------------------------
 
@@ -196,7 +199,7 @@ class JourneyWorker:
             old = self.intakes.pop(tp, None)
             if old is not None:
                 await old.close(0)
-            intake = Intake(self._decoder, tp.topic, tp.partition, self._partitioner)
+            intake = self._make_intake(self._decoder, tp.topic, tp.partition, self._partitioner)
             lane = self.intakes[tp] = IntakeLane(self, tp, intake, self.metrics)
             self._control.tell([(tp, lane)])
             lane.start(positions.get(tp), committed[tp])
@@ -218,7 +221,8 @@ class JourneyWorker:
         self._sources |= found
         for lane in self.lanes.values():
             if lane.logic is not None:
-                lane.logic.expect(new)
+                with lane.logic.turn:
+                    lane.logic.expect(new)
 
     def _obey(self) -> None:
         """Let rest what an operator has paused, and go on what not."""
@@ -254,6 +258,7 @@ class JourneyWorker:
         await self.partitions_revoked(set())
         await asyncio.gather(*(lane.close() for lane in self.lanes.values()), return_exceptions=True)
         await self._sender.stop()
+        self.aside.stop()
 
     # -- what lanes ask for ----------------------------------------------------------------------------------
 
@@ -356,9 +361,14 @@ class JourneyWorker:
         """Tell that the brokers refuse to give records of some topic; the others are read on."""
         self.failed("fetch", ", ".join(map(str, error.args)), error)
 
-    async def send_hop(self, rows: dict[int, list[Row]]) -> None:
-        """Send rows to the keyed topic; returns when all are acknowledged, raises the first failure."""
-        await self._sender.send(rows)
+    async def send_hop(
+        self, rows: Mapping[int, list[Row]], ready: Mapping[int, Sequence[Any]] | None = None
+    ) -> None:
+        """Send rows and finished batches to the keyed topic; returns when all are acknowledged.
+
+        Raises the first failure.
+        """
+        await self._sender.send(rows, ready or {})
 
     # -- what others ask for ---------------------------------------------------------------------------------
 

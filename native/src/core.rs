@@ -34,6 +34,12 @@ impl PyProgram {
     }
 }
 
+impl PyProgram {
+    pub fn program(&self) -> Arc<Program> {
+        self.0.clone()
+    }
+}
+
 #[pyclass]
 pub struct Core {
     partition: Partition,
@@ -49,9 +55,8 @@ impl Core {
     #[new]
     fn new(py: Python, program: &PyProgram, store: &Bound<PyAny>, cache: usize) -> PyResult<Core> {
         let p = program.0.clone();
-        let special = p.vocab.types.iter().enumerate().filter(|(_, kind)| kind.name == "referral_converted");
         Ok(Core {
-            special: special.map(|(place, _)| place).collect(),
+            special: p.special(),
             encoder: Encoder::of(&p),
             partition: Partition::new(p, Rest::of(store)?, cache),
             buffer: Buffer::default(),

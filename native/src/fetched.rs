@@ -31,8 +31,10 @@ struct Row {
     timestamp: i64,
     key: Option<Span>,
     value: Option<Span>,
-    /// Where the headers begin, and how many there are.
+    /// All of them.
     headers: Span,
+    /// How many there are.
+    count: u32,
     append_time: bool,
 }
 
@@ -61,7 +63,7 @@ impl Rows {
         self.rows[place].timestamp
     }
 
-    fn key(&self, place: usize) -> Option<&[u8]> {
+    pub fn key(&self, place: usize) -> Option<&[u8]> {
         self.rows[place].key.map(|span| self.slice(span))
     }
 
@@ -69,8 +71,15 @@ impl Rows {
         self.rows[place].value.map(|span| self.slice(span))
     }
 
+    /// Headers as they stand in the batch, and how many.
+    pub fn raw_headers(&self, place: usize) -> (usize, &[u8]) {
+        let row = &self.rows[place];
+        (row.count as usize, self.slice(row.headers))
+    }
+
     pub fn headers(&self, place: usize) -> impl Iterator<Item = Header<'_>> {
-        let (begin, count) = self.rows[place].headers;
+        let (row, begin) = (&self.rows[place], self.rows[place].headers.0);
+        let count = row.count;
         let mut reader = Reading { bytes: &self.bytes, at: begin as usize };
         (0..count).map(move |_| header(&mut reader).expect("read before"))
     }
@@ -143,7 +152,7 @@ fn record(reader: &mut Reading, base: &Base) -> Option<Row> {
     let offset = reader.varint()?;
     let (key, value) = (reader.field()?, reader.field()?);
     let count = u32::try_from(reader.varint()?).ok()?;
-    let headers = (reader.at as u32, count);
+    let headers_at = reader.at;
     for _ in 0..count {
         header(reader)?;
     }
@@ -155,7 +164,8 @@ fn record(reader: &mut Reading, base: &Base) -> Option<Row> {
         timestamp: base.append_time.or_else(|| base.first_time.checked_add(time))?,
         key,
         value,
-        headers,
+        headers: (headers_at as u32, (reader.at - headers_at) as u32),
+        count,
         append_time: base.append_time.is_some(),
     })
 }
@@ -329,7 +339,8 @@ impl Fetched {
                 timestamp: each.getattr(intern!(py, "timestamp"))?.extract()?,
                 key,
                 value,
-                headers: (begin, count),
+                headers: (begin, bytes.len() as u32 - begin),
+                count,
                 append_time: false,
             });
         }

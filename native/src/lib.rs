@@ -24,6 +24,7 @@ mod from_python;
 mod guards_probe;
 mod hot;
 mod ids;
+mod intake;
 mod json;
 mod kept;
 mod moves;
@@ -65,5 +66,6 @@ fn journey_stream_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     fetched::register(m)?;
     encode_probe::register(m)?;
     guards_probe::register(m)?;
+    intake::register(m)?;
     ops_probe::register(m)
 }

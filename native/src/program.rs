@@ -150,3 +150,11 @@ pub struct Program {
     pub dedup_limit: usize,
     pub fingerprint: [u8; 4],
 }
+
+impl Program {
+    /// Event types that others follow from.
+    pub fn special(&self) -> Vec<usize> {
+        let found = self.vocab.types.iter().enumerate().filter(|(_, kind)| kind.name == "referral_converted");
+        found.map(|(place, _)| place).collect()
+    }
+}

@@ -101,9 +101,10 @@ fn push(buffer: &mut Buffer, event: Event, rows: &Arc<Rows>, place: usize, topic
 /// What has been received per source partition: highest sub-offset and its broker time.
 pub type Received = AHashMap<Vec<u8>, (i64, i64, u64, u64)>;
 
-const HEAD: usize = 18;
-const FORMAT: u8 = 1;
-const EVENT: u8 = 1;
+/// Kind, format, sub-offset, broker time; the source comes behind (`kafka/hop.py`).
+pub const HEAD: usize = 18;
+pub const FORMAT: u8 = 1;
+pub const EVENT: u8 = 1;
 
 /// Records of the keyed topic, from `start` on. `received` has the sources it may take from, as they stand, and two
 /// counts (on time, late) that are added to.

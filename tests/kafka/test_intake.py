@@ -79,7 +79,8 @@ class FakeWorker:
         self.seeks: list[int | None] = []
         self.first = 0
 
-    async def send_hop(self, rows: dict[int, list[Row]]) -> None:
+    async def send_hop(self, rows: dict[int, list[Row]], ready: Any = None) -> None:
+        assert not ready
         if self.fail_sends:
             self.fail_sends -= 1
             raise KafkaError("the broker is away")

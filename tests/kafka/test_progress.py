@@ -38,7 +38,7 @@ class Worker:
     def now(self) -> int:
         return 0
 
-    async def send_hop(self, rows: Any) -> None:
+    async def send_hop(self, rows: Any, ready: Any = None) -> None:
         self.sent += 1
         self._tell()
 

@@ -28,6 +28,7 @@ from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.kafka import changelog, checkpoint, hop, inbox, intake, lane, progress
 from journey_stream.kafka import worker as worker_module
 from journey_stream.kafka.app import Parts, worker_options
+from journey_stream.kafka.aside import Aside
 from journey_stream.kafka.changelog import META_KEY
 from journey_stream.kafka.meta import JourneyVersion, Meta, read_meta
 from journey_stream.kafka.metrics import Metrics
@@ -150,8 +151,22 @@ def _place(number: int, value: bytes, chosen: Settings) -> int:
     return hop.Partitioner(chosen.source_partitions)(event.person.encode())
 
 
+class _Aside(Aside):
+    """Does work beside the loop, as with the compiled core, in the one thread that there is here."""
+
+    async def _done(self, work: Any, logic: Any, size: int) -> Any:
+        await asyncio.sleep(0)
+        done = work()
+        await asyncio.sleep(0)
+        return done
+
+
 class _Worker(JourneyWorker):
     """Keeps what failed, to be told when nothing goes on."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        self.aside = _Aside()
 
     failures: list[str]
 
