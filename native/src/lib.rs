@@ -29,6 +29,7 @@ mod moves;
 mod murmur;
 mod ops;
 mod ops_probe;
+mod packing;
 mod parse;
 mod partition;
 mod paths;
@@ -40,8 +41,10 @@ mod record;
 mod record_id;
 mod rows;
 mod scan;
+mod shared;
 mod spans;
 mod spoken;
+mod states;
 mod step;
 mod taking;
 mod tally;
@@ -61,6 +64,7 @@ fn journey_stream_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     core::register(m)?;
     batch::register(m)?;
     decoding::register(m)?;
+    shared::register(m)?;
     encode_probe::register(m)?;
     guards_probe::register(m)?;
     ops_probe::register(m)
