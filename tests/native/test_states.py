@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from engine.histories import PROGRAM
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -14,7 +15,6 @@ from journey_stream.engine.state import HEADER, HEADER_1, VERSION
 from journey_stream.engine.store import CUT_AT_ONCE, Store
 from journey_stream.errors import StateError
 from journey_stream.values import MINUTE, NEVER
-from engine.histories import PROGRAM
 
 pytest.importorskip("journey_stream_native")
 
