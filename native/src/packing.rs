@@ -7,13 +7,13 @@
 //!
 //!     1 byte PACKED, 8 due, 4 layout, 1 number of the dictionary, the compressed rest (length of core, core)
 
-use crate::customer::VERSION;
+use crate::customer::{HEADER, VERSION};
 use crate::hot::core_end;
 use crate::value::{damaged, Damaged, Res};
 use std::io;
 use zstd::bulk::{Compressor, Decompressor};
 use zstd::dict::from_samples;
-use zstd::zstd_safe::{compress_bound, FrameFormat};
+use zstd::zstd_safe::{compress_bound, CParameter, DParameter, FrameFormat};
 
 /// First byte of a packed state: no format version.
 pub const PACKED: u8 = 0xf0;
@@ -33,7 +33,7 @@ pub fn is_packed(blob: &[u8]) -> bool {
 
 /// Whether a state can be packed: of the present format, not packed yet, of somebody, without a history.
 pub fn fits(blob: &[u8]) -> bool {
-    blob.first() == Some(&VERSION) && blob.len() > crate::customer::HEADER && core_end(blob) == blob.len()
+    blob.first() == Some(&VERSION) && blob.len() > HEADER && core_end(blob) == blob.len()
 }
 
 #[derive(Default)]
@@ -101,12 +101,12 @@ impl Packing {
         });
         // Neither magic number nor dictionary id nor checksum: what is left is the size and the data.
         let mut pack = Compressor::with_dictionary(LEVEL, &dictionary)?;
-        pack.set_parameter(zstd::zstd_safe::CParameter::Format(FrameFormat::Magicless))?;
+        pack.set_parameter(CParameter::Format(FrameFormat::Magicless))?;
         pack.include_contentsize(true)?;
         pack.include_dictid(false)?;
         pack.include_checksum(false)?;
         let mut unpack = Decompressor::with_dictionary(&dictionary)?;
-        unpack.set_parameter(zstd::zstd_safe::DParameter::Format(FrameFormat::Magicless))?;
+        unpack.set_parameter(DParameter::Format(FrameFormat::Magicless))?;
         self.pack = Some(pack);
         self.unpack.push(unpack);
         self.until_next = (GROWTH * self.packed).max(GROWTH * SAMPLES as u64);

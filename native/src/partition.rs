@@ -1,9 +1,11 @@
 //! All customers of one keyed partition at work here: `engine/partition.py`, for what happens in order.
 //!
 //! In: events in the order they are to be applied, times up to which timers may fire. Out: records, changed states,
-//! counts. States at rest are in `states`, which Python shares. What this core does not do itself (events out of order, imports,
-//! states of other layouts or formats, persons nobody knows of whom histories are kept) goes back to Python: the
-//! person is put to rest and is *foreign* until the next drain, so that each has one master at a time.
+//! counts. States at rest are in `states`, which Python shares. What this core does not do itself (events out of
+//! order, imports, states of other layouts or formats, persons nobody knows of whom histories are kept) goes back to
+//! Python: the person is put to rest and is *foreign* until the next drain, so that each has one master at a time.
+//! Python is called for two things only, the due of who is foreign and the folding of a history: all else runs
+//! without its lock.
 
 use crate::customer::{Customer, PersonId, NEVER, NOWHERE};
 use crate::event::{Actor, Event};

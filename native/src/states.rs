@@ -145,15 +145,23 @@ impl States {
 
     /// Keep a state.
     pub fn put(&mut self, person: &Person, blob: &[u8]) {
-        let (end, nobody) = (end_of(blob), is_nobodys(blob));
-        let kept: Box<[u8]> = blob.into();
-        let (old, name) = match self.blobs.get_mut(person) {
-            Some(place) => (Some(std::mem::replace(place, kept)), None),
-            None => (None, self.blobs.insert(person.clone(), kept)),
-        };
-        debug_assert!(name.is_none());
+        let end = end_of(blob);
         // What the old one was tells where its person is listed already.
-        let before = old.as_deref().map_or(Kept::Nowhere, Kept::of);
+        let before = match self.blobs.get_mut(person) {
+            Some(kept) => {
+                let before = Kept::of(kept);
+                if kept.len() == blob.len() {
+                    kept.copy_from_slice(blob);
+                } else {
+                    *kept = blob.into();
+                }
+                before
+            }
+            None => {
+                self.blobs.insert(person.clone(), blob.into());
+                Kept::Nowhere
+            }
+        };
         if end < blob.len() {
             if before != Kept::Settling {
                 self.settle(newest_of(blob, end), person.clone());
@@ -161,7 +169,7 @@ impl States {
         } else if before != Kept::Loose {
             self.loosen(person.clone());
         }
-        if nobody {
+        if blob.first() == Some(&VERSION) && end == HEADER {
             self.nobodies.insert(person.clone());
         } else if !self.nobodies.is_empty() {
             self.nobodies.remove(person);
@@ -246,7 +254,7 @@ impl States {
 }
 
 /// Where the person of a state is listed.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 enum Kept {
     Nowhere,
     Settling,
@@ -273,11 +281,6 @@ fn end_of(blob: &[u8]) -> usize {
         Some(&VERSION) if blob.len() >= HEADER => core_end(blob),
         _ => blob.len(),
     }
-}
-
-/// Whether it is nothing but a history.
-fn is_nobodys(blob: &[u8]) -> bool {
-    blob.first() == Some(&VERSION) && end_of(blob) == HEADER
 }
 
 /// The latest time of a history that begins at this byte.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -102,7 +103,7 @@ def alike(python: Store, core: CompiledStore, persons: tuple[str, ...] = (*PEOPL
             assert raw == core.at_rest(person) or is_packed(raw)
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(steps)
 def test_they_are_alike(done: list[tuple[Any, ...]]):
     stores = pair()
@@ -111,7 +112,7 @@ def test_they_are_alike(done: list[tuple[Any, ...]]):
         alike(*stores)
 
 
-@settings(max_examples=40)
+@settings(max_examples=40, deadline=None)
 @given(steps, st.booleans())
 def test_packed_ones_are_alike(done: list[tuple[Any, ...]], various: bool):
     stores = pair()
@@ -176,3 +177,19 @@ def test_whoever_comes_and_goes_does_not_fill_the_list_of_what_is_to_be_packed()
         both(stores, ("put", "ann", blob_of()))
     both(stores, ("tidy", 10_000))
     alike(*stores)
+
+
+def test_packing_and_looking_at_the_same_time_neither_wait_for_ever_nor_differ():
+    store = CompiledStore(PROGRAM)
+    known = {
+        f"c-{number}": blob_of(due=number, core=f"core of {number}".encode() * 9) for number in range(20_000)
+    }
+    for person, blob in known.items():
+        store.put(person, blob)
+    with ThreadPoolExecutor(2) as pool:
+        tidied = [pool.submit(store.tidy, 1_000) for _ in range(25)]
+        found = [{person: store.at_rest(person) for person in known} for _ in range(5)]
+        for each in tidied:
+            each.result(timeout=60)
+    assert all(each == known for each in found)
+    assert all(is_packed(blob) for _, blob in store.blobs.items())
