@@ -6,6 +6,7 @@ settled. A customer is whoever is known by a customer id (visitors are told besi
 as the changelog has it, `at rest` what the partition keeps of it once it had time to pack it. Then so many
 states are loaded into partitions of a fresh process, as a takeover does, under keys of their own, each
 `encoded` another: `resident` is the growth of the process, everything counted that a partition keeps.
+Which engine keeps them is chosen: the compiled core has them in memory of its own.
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import json
 import multiprocessing
 import statistics
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from journey_stream.deployment import assemble
 from journey_stream.engine.partition import LAYOUT_KEY, Partition
+from journey_stream.kafka.engines import Engines
 from journey_stream.settings import Settings
 from journey_stream.shop import ShopOptions, simulate
 from journey_stream.values import HOUR, Event
@@ -32,14 +34,15 @@ def main() -> None:
     parser.add_argument("--customers", type=int, default=3_000)
     parser.add_argument("--days", type=int, nargs="+", default=[60, 365])
     parser.add_argument("--load", type=int, default=500_000, help="states loaded to measure memory")
+    parser.add_argument("--core", choices=("python", "compiled"), default="python")
     parser.add_argument("--json", type=Path, help="write the figures here, too")
     chosen = parser.parse_args()
     rows = {}
     for days in chosen.days:
-        made = lived(chosen.customers, days)
+        made = lived(chosen.customers, days, chosen.core)
         row = sizes(made)
         with multiprocessing.get_context("spawn").Pool(1) as fresh:
-            row["resident"] = fresh.apply(resident, (states(made, known=True), chosen.load))
+            row["resident"] = fresh.apply(resident, (states(made, known=True), chosen.load, chosen.core))
         rows[f"{days} days"] = row
     print(
         f"{'':10}{'customers':>10}{'ids kept':>12}{'written':>16}{'at rest':>16}{'resident':>9}{'visitor':>8}"
@@ -56,11 +59,11 @@ def main() -> None:
         chosen.json.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def lived(customers: int, days: int) -> Partition:
+def lived(customers: int, days: int, core: Literal["python", "compiled"]) -> Partition:
     """A partition after so many days of the shop, tidied up."""
-    made = assemble(Settings())
+    made = assemble(Settings(core=core))
     decode = made.decoder.decode
-    partition, clock, count = Partition(made.program), 0, 0
+    partition, clock, count = Engines(made)(), 0, 0
     for record in simulate(ShopOptions(customers=customers, days=days)):
         event = None if record.value is None else decode(record.value)
         if not isinstance(event, Event):
@@ -70,7 +73,7 @@ def lived(customers: int, days: int) -> Partition:
         if count % BATCH == 0:
             settle(partition, clock, clock - HOUR - 1)
     settle(partition, clock, clock + HOUR)
-    while partition._store._settling:
+    while partition._store.settling:
         settle(partition, clock, clock + HOUR)
     for _ in range(2):
         partition.tidy(10 * customers)
@@ -96,7 +99,7 @@ def states(partition: Partition, *, known: bool) -> dict[str, bytes]:
 
 def sizes(partition: Partition) -> dict[str, float]:
     """Bytes per customer."""
-    rest = partition._store.blobs
+    rest = dict(partition._store.blobs.items())
     customers, visitors = states(partition, known=True), states(partition, known=False)
     written, at_rest = list(map(len, customers.values())), [len(rest[person]) for person in customers]
     remembered = [len(c.seen) / 8 for person in customers if (c := partition.customer(person)) is not None]
@@ -111,10 +114,10 @@ def sizes(partition: Partition) -> dict[str, float]:
     }
 
 
-def resident(known: dict[str, bytes], count: int) -> float:
+def resident(known: dict[str, bytes], count: int, core: Literal["python", "compiled"]) -> float:
     """What a process grows by for each of so many customers."""
-    program = assemble(Settings()).program
-    partition = Partition(program)
+    made = assemble(Settings(core=core))
+    program, partition = made.program, Engines(made)()
     partition.load(LAYOUT_KEY + program.fingerprint.hex(), program.layout_bytes)
     blobs = list(known.values())
     for number in range(5_000):  # what a dictionary and the first of everything cost is not a customer's

@@ -3,7 +3,8 @@
 In and out as `partition.Partition`, of which it is one. Strategy: a customer has one master at a time. The
 core works on whoever comes in order; what it does not do (events out of order, imports, states of other
 layouts) it gives back, with the customer put to rest in the store, where Python finds them; until the next
-drain they stay with Python. States at rest are the same bytes for both. The queue of timers is the core's.
+drain they stay with Python. States at rest are the same bytes for both; they and the queue of timers
+are the core's.
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from journey_stream.engine.compiled_store import BEGINNING, CompiledStore
 from journey_stream.engine.drained import Drained, Ready
 from journey_stream.engine.partition import Partition
 from journey_stream.engine.program import Program
 from journey_stream.engine.queue import Entry
-from journey_stream.engine.state import Customer
+from journey_stream.engine.state import Customer, due_of
 from journey_stream.engine.store import LAYOUT_KEY
 from journey_stream.engine.tables import Run
 from journey_stream.values import NEVER, Event
@@ -26,21 +28,24 @@ if TYPE_CHECKING:
 
 EVERYBODY = 2**62
 """No limit."""
-BEGINNING = -(2**63)
-"""No time that the core knows is before."""
 
 
 class FastPartition(Partition):
     """Customers and their timers. Not safe for use by several threads."""
+
+    _store: CompiledStore
 
     def __init__(self, program: Program, compiled: Compiled, *, cache: int = 2_000) -> None:
         """Args: program and the same compiled; cache: how many customers may stay decoded between drains."""
         import journey_stream_native
 
         super().__init__(program, cache=cache)
-        self.core: Core = journey_stream_native.Core(compiled, self._store, cache)
+        self.core: Core = journey_stream_native.Core(compiled, self._store.states, cache)
         self.core.horizon = self._horizon
         self._queue = CoreQueue(self.core, self._hint)  # type: ignore[assignment]
+
+    def _make_store(self) -> CompiledStore:
+        return CompiledStore(self.program)
 
     @property
     def horizon(self) -> int:
@@ -93,8 +98,11 @@ class FastPartition(Partition):
 
     def load(self, person: str, blob: bytes | None) -> None:
         """Take in a state at rest; see `Residents.load`."""
-        self.core.flush(person, False)
-        super().load(person, blob)
+        if blob is None or person.startswith(LAYOUT_KEY):
+            self.core.flush(person, False)
+            super().load(person, blob)
+        elif not self.core.load(person, blob):
+            due_of(blob)  # which says what is wrong with it
 
     def people(self) -> list[str]:
         """Everybody known here."""
@@ -203,7 +211,7 @@ class CoreQueue:
     def compact(self, people: Iterable[str], count: int) -> None:
         """Build the queue anew from the live entries if stale ones outnumber them."""
         if len(self) > 2 * count + 1_000:
-            self._core.queue_rebuild(people, self._hint_of)
+            self._core.queue_rebuild()
 
 
 assert NEVER == 2**63 - 1  # the core's, too

@@ -19,7 +19,7 @@ class Residents:
 
     def __init__(self, program: Program, cache: int) -> None:
         self.program = program
-        self._store = Store(program)
+        self._store = self._make_store()
         self._memory = Memory(program, self._store)
         self.reader = self._store.reader
         self._cache = cache
@@ -28,6 +28,10 @@ class Residents:
         self._touched: dict[str, Log] = {}
         self._queue = DueQueue(self._hint)
         self._states: States | None = None
+
+    def _make_store(self) -> Store:
+        """Where states rest."""
+        return Store(self.program)
 
     @property
     def next_due(self) -> int:

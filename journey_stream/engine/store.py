@@ -11,7 +11,7 @@ is found there, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from typing import Final, Protocol
 
 from journey_stream.engine.packing import PACKED, Packing, is_packed
@@ -83,7 +83,8 @@ class Store:
     def __init__(self, program: Program) -> None:
         self.blobs: Blobs = dict[str, bytes]()
         self.in_memory = True
-        self.nobodies: set[str] = set()
+        self._nobodies: set[str] = set()
+        self.nobodies: Set[str] = self._nobodies
         """Persons of whom there is a history and no state."""
         self.reader = Reader(program)
         self.layout_written = False
@@ -98,9 +99,10 @@ class Store:
     def rest_in(self, states: States) -> None:
         """Keep states there from now on; what is there is taken over, what was here is gone."""
         self.blobs, self.in_memory = states, False
-        self.nobodies, self._settling, self._loose = set(), {}, set()
+        self._nobodies, self._settling, self._loose = set(), {}, set()
+        self.nobodies = self._nobodies
         for person, blob in states.nobodies():
-            self.nobodies.add(person)
+            self._nobodies.add(person)
             self._settling.setdefault(newest_of(blob, HEADER) // MINUTE, []).append(person)
 
     def __len__(self) -> int:
@@ -152,22 +154,22 @@ class Store:
         else:
             self._loose.add(person)
         if end == HEADER and blob[0] == VERSION:
-            self.nobodies.add(person)
+            self._nobodies.add(person)
         elif self.nobodies:
-            self.nobodies.discard(person)
+            self._nobodies.discard(person)
 
     def _put_elsewhere(self, person: str, blob: bytes, end: int) -> None:
         self.blobs[person] = blob
         if end == HEADER and blob[0] == VERSION:
             if person not in self.nobodies:
                 self._settling.setdefault(newest_of(blob, end) // MINUTE, []).append(person)
-            self.nobodies.add(person)
+            self._nobodies.add(person)
         elif self.nobodies:
-            self.nobodies.discard(person)
+            self._nobodies.discard(person)
 
     def drop(self, person: str) -> bool:
         """Forget a state; tells whether there was one."""
-        self.nobodies.discard(person)
+        self._nobodies.discard(person)
         return self.blobs.pop(person, None) is not None
 
     def tidy(self, count: int) -> None:
@@ -251,6 +253,11 @@ class Store:
             else:
                 del self._settling[minute]
         return gone
+
+    @property
+    def settling(self) -> int:
+        """How many histories may still have to be cut off."""
+        return sum(map(len, self._settling.values()))
 
     def _look(self, person: str, horizon: int, gone: list[str]) -> None:
         blob = self.blobs.get(person)

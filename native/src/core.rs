@@ -7,9 +7,9 @@ use crate::encode::{Encoder, Outbox};
 use crate::fetched::Fetched;
 use crate::from_python;
 use crate::murmur::murmur2;
-use crate::partition::{failed, Partition, Rest};
+use crate::partition::{failed, Partition};
 use crate::program::Program;
-use crate::queue::Person;
+use crate::shared::PyStates;
 use crate::taking::{self, Lateness, Received};
 use crate::tally;
 use crate::to_python::{self, Classes};
@@ -53,12 +53,12 @@ pub struct Core {
 #[pymethods]
 impl Core {
     #[new]
-    fn new(py: Python, program: &PyProgram, store: &Bound<PyAny>, cache: usize) -> PyResult<Core> {
+    fn new(py: Python, program: &PyProgram, states: &PyStates, cache: usize) -> PyResult<Core> {
         let p = program.0.clone();
         Ok(Core {
             special: p.special(),
             encoder: Encoder::of(&p),
-            partition: Partition::new(p, Rest::of(store)?, cache),
+            partition: Partition::new(p, states.0.clone(), cache),
             buffer: Buffer::default(),
             classes: Classes::new(py)?,
         })
@@ -83,12 +83,12 @@ impl Core {
     // One event, one timer.
 
     /// Apply an event of `values.Event`; True: Python has to do it.
-    fn apply(&mut self, py: Python, event: &Bound<PyAny>, now: i64, late: bool) -> PyResult<bool> {
+    fn apply(&mut self, event: &Bound<PyAny>, now: i64, late: bool) -> PyResult<bool> {
         match from_python::event_of(event, &self.partition.p.vocab)? {
-            Some(event) => self.partition.apply(py, &event, now, late),
+            Some(event) => self.partition.apply(&event, now, late),
             None => {
                 let person: String = event.getattr("person")?.extract()?;
-                self.partition.flush(py, &Arc::from(person))?;
+                self.partition.flush(&Arc::from(person));
                 Ok(true)
             }
         }
@@ -102,41 +102,48 @@ impl Core {
         until: i64,
         now: i64,
         limit: Option<usize>,
-        hint: &Bound<PyAny>,
+        hint: Py<PyAny>,
     ) -> PyResult<(usize, usize, Option<(i64, String)>)> {
         let limit = limit.unwrap_or(usize::MAX);
-        let (fired, looked, entry) = self.partition.fire(py, until, now, limit, hint)?;
+        let partition = &mut self.partition;
+        if partition.queue.next_due() > until {
+            return Ok((0, 0, None)); // mostly: not worth letting go of Python
+        }
+        let (fired, looked, entry) = py.allow_threads(|| partition.fire(until, now, limit, &hint))?;
         Ok((fired, looked, entry.map(|(at, person)| (at, person.to_string()))))
     }
 
     /// Put a person to rest, for Python to look at, or (`keep`) to work on until the next drain.
-    fn flush(&mut self, py: Python, person: &str, keep: bool) -> PyResult<()> {
+    fn flush(&mut self, person: &str, keep: bool) {
         let person = Arc::from(person);
-        let before = self.partition.foreign.contains(&person);
-        self.partition.flush(py, &person)?;
-        if !keep && !before {
-            self.partition.foreign.remove(&person);
+        if keep {
+            self.partition.flush(&person);
+        } else {
+            self.partition.put_down(&person);
         }
-        Ok(())
     }
 
-    fn flush_all(&mut self, py: Python) -> PyResult<()> {
+    fn flush_all(&mut self) {
         for person in self.partition.people_hot() {
-            self.flush(py, &person, false)?;
+            self.partition.put_down(&person);
         }
-        Ok(())
+    }
+
+    /// Take in a state at rest; False: it is not readable.
+    fn load(&mut self, person: &str, blob: &[u8]) -> bool {
+        self.partition.load(Arc::from(person), blob)
     }
 
     // What came of it.
 
     /// Records, changes and counts since the last drain, one by one.
-    fn drain<'py>(&mut self, py: Python<'py>, fold: &Bound<PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    fn drain<'py>(&mut self, py: Python<'py>, fold: Py<PyAny>) -> PyResult<Bound<'py, PyDict>> {
         let touched = self.partition.touched_any();
-        let written = self.partition.written(py, fold)?;
-        let changes = PyList::empty(py);
-        for each in written {
-            changes.append((&*each.person, each.blob))?;
-        }
+        let mut changes = Vec::new();
+        self.partition.written(&fold, |person, state| {
+            changes.push((person.to_string(), state.map(|state| PyBytes::new(py, state))));
+        })?;
+        let changes = PyList::new(py, changes)?;
         let records = PyList::empty(py);
         let p = self.partition.p.clone();
         for record in std::mem::take(&mut self.partition.run.records) {
@@ -153,21 +160,22 @@ impl Core {
     fn drain_ready<'py>(
         &mut self,
         py: Python<'py>,
-        fold: &Bound<PyAny>,
+        fold: Py<PyAny>,
         timestamp: i64,
         limit: usize,
     ) -> PyResult<Bound<'py, PyDict>> {
         let touched = self.partition.touched_any();
-        let written = self.partition.written(py, fold)?;
         let mut out = Outbox::new(true, timestamp, limit);
-        for each in &written {
-            out.state(&each.person, each.blob.as_ref().map(|blob| blob.bind(py).as_bytes()));
-        }
-        let records = std::mem::take(&mut self.partition.run.records);
-        self.encoder.records(&records, &mut out).map_err(failed)?;
+        let (partition, encoder) = (&mut self.partition, &mut self.encoder);
+        let (written, records) = py.allow_threads(|| -> PyResult<_> {
+            let written = partition.written(&fold, |person, state| out.state(person, state))?;
+            let records = std::mem::take(&mut partition.run.records);
+            encoder.records(&records, &mut out).map_err(failed)?;
+            Ok((written, records))
+        })?;
         let drained = self.told(py, touched)?;
         tally::count(py, &self.partition.p, &records, &drained)?;
-        drained.set_item("written", written.len())?;
+        drained.set_item("written", written)?;
         let mut size = 0;
         let parts = [
             ("transitions", &mut out.transitions),
@@ -214,19 +222,9 @@ impl Core {
         self.partition.queue.len()
     }
 
-    /// Build the queue anew; `hint(person)` for those who are not at work here.
-    fn queue_rebuild(&mut self, people: &Bound<PyAny>, hint: &Bound<PyAny>) -> PyResult<()> {
-        let mut found: Vec<(Person, i64)> = Vec::new();
-        for person in people.try_iter()? {
-            let person: Person = Arc::from(person?.extract::<&str>()?);
-            let due = match self.partition.hot.get(&person) {
-                Some(hot) => hot.c.due,
-                None => hint.call1((&*person,))?.extract()?,
-            };
-            found.push((person, due));
-        }
-        self.partition.queue.rebuild(found.into_iter());
-        Ok(())
+    /// Build the queue anew, after a drain: all that is due is at rest, or at work here.
+    fn queue_rebuild(&mut self) {
+        self.partition.rebuild_queue();
     }
 
     // Waiting events.
@@ -279,27 +277,34 @@ impl Core {
         decided: i64,
         event_clock: bool,
     ) -> PyResult<(usize, Option<(Option<Py<PyAny>>, Py<PyAny>, bool, i64)>)> {
-        let mut count = 0;
-        while count < limit {
-            let Some(waiting) = self.buffer.pop(until) else { break };
-            count += 1;
-            let now = if event_clock { waiting.at.max(decided) } else { decided };
-            match waiting.what {
-                What::Ours(event) => {
-                    if self.partition.apply(py, &event, now, event.late)? {
-                        return Ok((count, Some((None, waiting.tag.object(py)?, event.late, now))));
+        let (partition, buffer) = (&mut self.partition, &mut self.buffer);
+        let (count, left) = py.allow_threads(|| -> PyResult<_> {
+            let mut count = 0;
+            while count < limit {
+                let Some(waiting) = buffer.pop(until) else { break };
+                count += 1;
+                let now = if event_clock { waiting.at.max(decided) } else { decided };
+                if let What::Ours(event) = &waiting.what {
+                    if !partition.apply(event, now, event.late)? {
+                        continue;
                     }
                 }
-                What::Theirs(event) => {
-                    let bound = event.bind(py);
-                    let late = bound.getattr("late")?.extract()?;
-                    let person: String = bound.getattr("person")?.extract()?;
-                    self.partition.flush(py, &Arc::from(person))?;
-                    return Ok((count, Some((Some(event), waiting.tag.object(py)?, late, now))));
-                }
+                return Ok((count, Some((waiting, now))));
+            }
+            Ok((count, None))
+        })?;
+        let Some((waiting, now)) = left else { return Ok((count, None)) };
+        let tag = waiting.tag.object(py)?;
+        match waiting.what {
+            What::Ours(event) => Ok((count, Some((None, tag, event.late, now)))),
+            What::Theirs(event) => {
+                let bound = event.bind(py);
+                let late = bound.getattr("late")?.extract()?;
+                let person: String = bound.getattr("person")?.extract()?;
+                self.partition.flush(&Arc::from(person));
+                Ok((count, Some((Some(event), tag, late, now))))
             }
         }
-        Ok((count, None))
     }
 
     /// Take plain records of a source partition in, from `start` on: see `taking::direct`.

@@ -127,23 +127,23 @@ impl Hot {
         }
     }
 
-    /// State at rest with this history behind it.
-    pub fn encode(&self, fingerprint: &[u8; 4], history: &[u8]) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512 + history.len());
+    /// Write the state at rest with this history behind it; what was in `out` is gone.
+    pub fn encode(&self, out: &mut Vec<u8>, fingerprint: &[u8; 4], history: &[u8]) {
+        out.clear();
         out.push(VERSION);
         out.extend_from_slice(&(self.c.due as u64).to_be_bytes());
         out.extend_from_slice(fingerprint);
         out.extend_from_slice(&[0; 4]);
-        put_core(&mut out, &self.c);
+        put_core(out, &self.c);
         let length = (out.len() - HEADER) as u32;
         out[13..HEADER].copy_from_slice(&length.to_be_bytes());
         out.extend_from_slice(history);
-        out
     }
 
     /// It has been written as `rest`: what was noted is in there.
-    pub fn written(&mut self, rest: Vec<u8>) {
-        self.rest = rest;
+    pub fn written(&mut self, rest: &[u8]) {
+        self.rest.clear();
+        self.rest.extend_from_slice(rest);
         self.rows.clear();
         (self.count, self.point, self.last, self.touched) = (0, NONE, NONE, false);
     }

@@ -1,9 +1,11 @@
 //! All customers of one keyed partition at work here: `engine/partition.py`, for what happens in order.
 //!
 //! In: events in the order they are to be applied, times up to which timers may fire. Out: records, changed states,
-//! counts. States at rest stay in Python's store. What this core does not do itself (events out of order, imports,
-//! states of other layouts or formats, persons nobody knows of whom histories are kept) goes back to Python: the
-//! person is put to rest and is *foreign* until the next drain, so that each has one master at a time.
+//! counts. States at rest are in `states`, which Python shares. What this core does not do itself (events out of
+//! order, imports, states of other layouts or formats, persons nobody knows of whom histories are kept) goes back to
+//! Python: the person is put to rest and is *foreign* until the next drain, so that each has one master at a time.
+//! Python is called for two things only, the due of who is foreign and the folding of a history: all else runs
+//! without its lock.
 
 use crate::customer::{Customer, PersonId, NEVER, NOWHERE};
 use crate::event::{Actor, Event};
@@ -13,16 +15,15 @@ use crate::moves::{anonymous_id, Run};
 use crate::program::Program;
 use crate::queue::{Person, Queue};
 use crate::record::{Gone, Record};
+use crate::states::Shared;
 use crate::step::{self, earliest, forgotten_at, has_seen, FORGET};
 use crate::value::{Damaged, Res};
 use ahash::{AHashMap, AHashSet};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PySet, PyString};
+use pyo3::types::PyBytes;
 use std::sync::Arc;
-
-const PACKED: u8 = 0xf0;
 
 create_exception!(journey_stream_native, CoreError, PyException, "The compiled core met what it cannot do.");
 
@@ -42,61 +43,6 @@ pub struct Counts {
     pub new: u64,
 }
 
-/// Where states at rest are: the parts of `engine/store.Store` that are looked at here.
-pub struct Rest {
-    pub store: Py<PyAny>,
-    pub blobs: Py<PyDict>,
-    loose: Py<PySet>,
-}
-
-impl Rest {
-    pub fn of(store: &Bound<PyAny>) -> PyResult<Rest> {
-        Ok(Rest {
-            blobs: store.getattr("blobs")?.downcast_into::<PyDict>()?.unbind(),
-            loose: store.getattr("_loose")?.downcast_into::<PySet>()?.unbind(),
-            store: store.clone().unbind(),
-        })
-    }
-
-    /// The state of a person, packed or not.
-    fn raw<'py>(&self, py: Python<'py>, person: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        match self.blobs.bind(py).get_item(PyString::new(py, person))? {
-            None => Ok(None),
-            Some(found) => Ok(Some(found.downcast_into::<PyBytes>()?)),
-        }
-    }
-
-    /// The state of a person as it was written.
-    fn get<'py>(&self, py: Python<'py>, person: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let found = self.raw(py, person)?;
-        if let Some(bytes) = &found {
-            if bytes.as_bytes().first() == Some(&PACKED) {
-                let plain = self.store.bind(py).call_method1("at_rest", (person,))?;
-                return Ok(Some(plain.downcast_into::<PyBytes>()?));
-            }
-        }
-        Ok(found)
-    }
-
-    fn due(&self, py: Python, person: &str) -> i64 {
-        match self.raw(py, person) {
-            Ok(Some(bytes)) => due_at(bytes.as_bytes()),
-            _ => NEVER,
-        }
-    }
-
-    fn put(&self, py: Python, person: &str, blob: &Bound<PyBytes>, with_history: bool) -> PyResult<()> {
-        let name = PyString::new(py, person);
-        if with_history {
-            self.store.bind(py).call_method1("put", (name, blob))?;
-            return Ok(());
-        }
-        self.blobs.bind(py).set_item(&name, blob)?;
-        self.loose.bind(py).add(&name)?;
-        Ok(())
-    }
-}
-
 /// Who somebody is to this core.
 enum Found {
     Hot,
@@ -106,7 +52,7 @@ enum Found {
 
 pub struct Partition {
     pub p: Arc<Program>,
-    pub rest: Rest,
+    pub rest: Shared,
     pub hot: AHashMap<Person, Box<Hot>>,
     /// In the order they were first touched since the last drain; some may have left since.
     touched: Vec<Person>,
@@ -125,16 +71,12 @@ pub struct Partition {
     pub grown: i64,
     pub counts: Counts,
     import: Option<usize>,
-}
-
-pub struct Written {
-    pub person: Person,
-    /// None: a tombstone.
-    pub blob: Option<Py<PyBytes>>,
+    /// Where states are written before they are kept.
+    scratch: Vec<u8>,
 }
 
 impl Partition {
-    pub fn new(p: Arc<Program>, rest: Rest, cache: usize) -> Partition {
+    pub fn new(p: Arc<Program>, rest: Shared, cache: usize) -> Partition {
         let import = p.vocab.types.iter().position(|kind| kind.name == "history_imported");
         Partition {
             p,
@@ -152,10 +94,11 @@ impl Partition {
             grown: 0,
             counts: Counts::default(),
             import,
+            scratch: Vec::new(),
         }
     }
 
-    fn find(&mut self, py: Python, person: &Person) -> PyResult<Found> {
+    fn find(&mut self, person: &Person) -> PyResult<Found> {
         if !self.foreign.is_empty() && self.foreign.contains(person) {
             return Ok(Found::Foreign);
         }
@@ -165,11 +108,13 @@ impl Partition {
         if !self.gone.is_empty() && self.gone.contains_key(person) {
             return Ok(if self.horizon == NEVER { Found::Nobody } else { Found::Foreign });
         }
-        let Some(bytes) = self.rest.get(py, person)? else { return Ok(Found::Nobody) };
-        match Hot::wake(person.clone(), bytes.as_bytes(), &self.p.fingerprint, self.horizon != NEVER) {
+        let mut states = self.rest.lock();
+        let Some((name, blob)) = states.plain(person).map_err(failed)? else { return Ok(Found::Nobody) };
+        // The name that the states have: so that there is one of each person, not one an event.
+        match Hot::wake(name.clone(), blob, &self.p.fingerprint, self.horizon != NEVER) {
             Ok(Some(mut hot)) => {
                 hot.known = true;
-                self.hot.insert(person.clone(), Box::new(hot));
+                self.hot.insert(name.clone(), Box::new(hot));
                 Ok(Found::Hot)
             }
             // Python says what is wrong with it, if anything is.
@@ -178,12 +123,12 @@ impl Partition {
     }
 
     /// Hand a person over to Python until the next drain.
-    pub fn flush(&mut self, py: Python, person: &Person) -> PyResult<()> {
+    pub fn flush(&mut self, person: &Person) {
         if let Some(hot) = self.hot.remove(person) {
             if hot.touched {
                 let (History::Bytes(history) | History::Foldable(history)) = self.history(&hot);
-                let blob = PyBytes::new(py, &hot.encode(&self.p.fingerprint, &history));
-                self.rest.put(py, person, &blob, true)?;
+                hot.encode(&mut self.scratch, &self.p.fingerprint, &history);
+                self.rest.lock().put(person, &self.scratch);
                 self.flushed.push(person.clone());
                 if !hot.known {
                     self.grown -= 1;
@@ -192,13 +137,12 @@ impl Partition {
             }
         } else if let Some(was_known) = self.gone.remove(person) {
             if was_known {
-                self.rest.store.bind(py).call_method1("drop", (&**person,))?;
+                self.rest.lock().forget(person);
                 self.flushed.push(person.clone());
                 self.grown += 1;
             }
         }
         self.foreign.insert(person.clone());
-        Ok(())
     }
 
     fn history(&self, hot: &Hot) -> History {
@@ -218,15 +162,15 @@ impl Partition {
     }
 
     /// Apply one event; its customer's timers that were due before fire first. True: Python has to do it.
-    pub fn apply(&mut self, py: Python, e: &Event, now: i64, late: bool) -> PyResult<bool> {
+    pub fn apply(&mut self, e: &Event, now: i64, late: bool) -> PyResult<bool> {
         let person = &e.person;
         self.run.now = now;
         self.run.late = late;
         let special =
             Some(e.kind) == self.import || person.starts_with('\0') || (late && self.horizon != NEVER);
-        let found = if special { Found::Foreign } else { self.find(py, person)? };
+        let found = if special { Found::Foreign } else { self.find(person)? };
         if let Found::Foreign = found {
-            self.flush(py, person)?;
+            self.flush(person);
             return Ok(true);
         }
         let mark = fingerprint(e.id());
@@ -238,7 +182,7 @@ impl Partition {
                 return Ok(false);
             }
             if e.at <= c.latest && e.at > self.horizon && !late {
-                self.flush(py, person)?;
+                self.flush(person);
                 return Ok(true);
             }
             if c.due < e.at {
@@ -246,7 +190,7 @@ impl Partition {
                     Settled::There => {}
                     Settled::Forgotten => is_there = false,
                     Settled::Foreign => {
-                        self.flush(py, person)?;
+                        self.flush(person);
                         return Ok(true);
                     }
                 }
@@ -255,7 +199,7 @@ impl Partition {
         if !is_there {
             if e.actor != Actor::Customer {
                 if self.horizon != NEVER {
-                    self.flush(py, person)?;
+                    self.flush(person);
                     return Ok(true);
                 }
                 self.counts.unknown_person += 1;
@@ -288,7 +232,7 @@ impl Partition {
             hot.c.due = due;
         }
         if armed < bound {
-            self.queue.put(person, armed, hot.c.due);
+            self.queue.put(&hot.c.person.0, armed, hot.c.due);
         }
         self.counts.applied += 1;
         Ok(())
@@ -398,11 +342,10 @@ impl Partition {
     /// Gives how many fired, at how many customers it looked, and an entry that Python has to see to.
     pub fn fire(
         &mut self,
-        py: Python,
         until: i64,
         now: i64,
         limit: usize,
-        hint: &Bound<PyAny>,
+        hint: &Py<PyAny>,
     ) -> PyResult<(usize, usize, Option<(i64, Person)>)> {
         self.run.now = now;
         self.run.late = false;
@@ -414,7 +357,7 @@ impl Partition {
                 if let Some(hot) = hot.get(person) {
                     hot.c.due
                 } else if foreign.contains(person) {
-                    let found = hint.call1((&**person,)).and_then(|found| found.extract());
+                    let found = Python::with_gil(|py| hint.call1(py, (&**person,))?.extract(py));
                     found.unwrap_or_else(|error| {
                         trouble = Some(error);
                         NEVER
@@ -422,7 +365,7 @@ impl Partition {
                 } else if gone.contains_key(person) {
                     NEVER
                 } else {
-                    rest.due(py, person)
+                    rest.lock().due(person)
                 }
             });
             if let Some(error) = trouble {
@@ -430,13 +373,13 @@ impl Partition {
             }
             let Some((at, person)) = entry else { break };
             looked += 1;
-            match self.find(py, &person)? {
+            match self.find(&person)? {
                 Found::Nobody => {
                     self.queue.forget(&person);
                     continue;
                 }
                 Found::Foreign => {
-                    self.flush(py, &person)?;
+                    self.flush(&person);
                     return Ok((fired, looked, Some((at, person))));
                 }
                 Found::Hot => {}
@@ -455,7 +398,7 @@ impl Partition {
             while due.0 <= at {
                 if due.1 == FORGET {
                     if self.horizon != NEVER {
-                        self.flush(py, &person)?;
+                        self.flush(&person);
                         return Ok((fired, looked, Some((at, person))));
                     }
                     self.forget(&person);
@@ -475,17 +418,23 @@ impl Partition {
         !self.touched.is_empty()
     }
 
-    /// Put the customers touched to rest; gives their states. `fold(person, history)` folds a history.
-    pub fn written(&mut self, py: Python, fold: &Bound<PyAny>) -> PyResult<Vec<Written>> {
+    /// Put the customers touched to rest. `give` gets their states, None of who is forgotten; `fold(person, history)`
+    /// of Python folds a history. Gives how many there were.
+    pub fn written(
+        &mut self,
+        fold: &Py<PyAny>,
+        mut give: impl FnMut(&Person, Option<&[u8]>),
+    ) -> PyResult<usize> {
         let leaving = self.hot.len() > self.cache;
         let keep = self.horizon != NEVER;
-        let mut found = Vec::with_capacity(self.touched.len());
+        let mut count = 0;
         for person in std::mem::take(&mut self.touched) {
             let Some(hot) = self.hot.get_mut(&person) else {
                 if self.gone.remove(&person) == Some(true) {
-                    self.rest.store.bind(py).call_method1("drop", (&*person,))?;
+                    self.rest.lock().forget(&person);
                     if !self.fresh.contains(&person) {
-                        found.push(Written { person, blob: None });
+                        give(&person, None);
+                        count += 1;
                     }
                 }
                 continue;
@@ -495,21 +444,18 @@ impl Partition {
             }
             let history = match if keep { hot.history(self.horizon) } else { History::Bytes(Vec::new()) } {
                 History::Bytes(history) => history,
-                History::Foldable(history) => {
-                    let folded = fold.call1((&*person, PyBytes::new(py, &history)))?;
-                    folded.downcast::<PyBytes>()?.as_bytes().to_vec()
-                }
+                History::Foldable(history) => folded(fold, &person, &history)?,
             };
-            let bytes = hot.encode(&self.p.fingerprint, &history);
-            let blob = PyBytes::new(py, &bytes);
-            self.rest.put(py, &person, &blob, !history.is_empty())?;
+            hot.encode(&mut self.scratch, &self.p.fingerprint, &history);
+            self.rest.lock().put(&person, &self.scratch);
+            give(&person, Some(&self.scratch));
+            count += 1;
             if leaving {
                 self.hot.remove(&person);
             } else {
-                hot.written(if keep { bytes } else { Vec::new() });
+                hot.written(if keep { &self.scratch } else { &[] });
                 hot.known = true;
             }
-            found.push(Written { person, blob: Some(blob.unbind()) });
         }
         if leaving {
             self.hot.clear();
@@ -517,7 +463,7 @@ impl Partition {
         self.gone.clear();
         self.foreign.clear();
         self.grown = 0;
-        Ok(found)
+        Ok(count)
     }
 
     /// Whose states were put to rest for Python, and whether no drain has told of them before.
@@ -531,6 +477,35 @@ impl Partition {
             .collect()
     }
 
+    /// Take in a state at rest, as a former drain gave it. False: Python knows what is wrong with it.
+    pub fn load(&mut self, person: Person, blob: &[u8]) -> bool {
+        if !self.hot.is_empty() || !self.gone.is_empty() {
+            self.put_down(&person);
+        }
+        let Some((due, ours)) = self.rest.lock().load(person.clone(), blob) else { return false };
+        // Written under other definitions: when something is due has to be worked out anew.
+        self.queue.load(person, due, if ours { due } else { 0 });
+        true
+    }
+
+    /// Put a person to rest, for Python to look at; they stay with whom they are.
+    pub fn put_down(&mut self, person: &Person) {
+        let before = self.foreign.contains(person);
+        self.flush(person);
+        if !before {
+            self.foreign.remove(person);
+        }
+    }
+
+    /// Build the queue anew from what is due of everybody at rest.
+    pub fn rebuild_queue(&mut self) {
+        let states = self.rest.lock();
+        let due = |person: &Person| self.hot.get(person).map(|hot| hot.c.due);
+        let all =
+            states.iter().map(|(person, blob)| (person.clone(), due(person).unwrap_or_else(|| due_at(blob))));
+        self.queue.rebuild(all);
+    }
+
     pub fn people_hot(&self) -> Vec<Person> {
         self.hot.keys().cloned().chain(self.gone.keys().cloned()).collect()
     }
@@ -540,4 +515,12 @@ enum Settled {
     There,
     Forgotten,
     Foreign,
+}
+
+/// A history that has become long, folded: Python does it.
+fn folded(fold: &Py<PyAny>, person: &str, history: &[u8]) -> PyResult<Vec<u8>> {
+    Python::with_gil(|py| {
+        let folded = fold.bind(py).call1((person, PyBytes::new(py, history)))?;
+        Ok(folded.downcast::<PyBytes>()?.as_bytes().to_vec())
+    })
 }

@@ -1,0 +1,147 @@
+//! What Python sees of the states at rest: `engine/compiled_store.py` answers from here.
+//!
+//! In: persons, states as bytes. Out: the same. The lock is let go before anything of Python's may run (its
+//! collector, when a list is made): what is given out is copied first.
+
+use crate::partition::failed;
+use crate::queue::Person;
+use crate::states::Shared;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyIterator, PyList, PyString};
+
+/// States at rest of one partition, also as a mapping: what `store.Blobs` says.
+#[pyclass(frozen, name = "States", module = "journey_stream_native")]
+pub struct PyStates(pub Shared);
+
+#[pymethods]
+impl PyStates {
+    /// `layout`: fingerprint of the layout that states are written in.
+    #[new]
+    fn new(layout: [u8; 4]) -> PyStates {
+        PyStates(Shared::new(layout))
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.lock().len()
+    }
+
+    fn __contains__(&self, person: &str) -> bool {
+        self.0.lock().raw(person).is_some()
+    }
+
+    /// Names of all, as they are now.
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        let all = names(py, self.0.lock().iter().map(|(person, _)| &**person));
+        PyList::new(py, all)?.try_iter()
+    }
+
+    /// All, packed or not.
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let copied = |(person, blob): (&Person, &[u8])| (PyString::new(py, person), PyBytes::new(py, blob));
+        let all: Vec<_> = self.0.lock().iter().map(copied).collect();
+        PyList::new(py, all)
+    }
+
+    /// The state of a person, packed or not.
+    fn get<'py>(&self, py: Python<'py>, person: &str) -> Option<Bound<'py, PyBytes>> {
+        self.0.lock().raw(person).map(|blob| PyBytes::new(py, blob))
+    }
+
+    fn __setitem__(&self, person: &str, blob: &[u8]) {
+        self.0.lock().put(&person.into(), blob);
+    }
+
+    fn pop<'py>(
+        &self,
+        py: Python<'py>,
+        person: &str,
+        otherwise: Option<Bound<'py, PyBytes>>,
+    ) -> Option<Bound<'py, PyBytes>> {
+        let mut states = self.0.lock();
+        let found = states.raw(person).map(|blob| PyBytes::new(py, blob));
+        states.forget(person);
+        found.or(otherwise)
+    }
+
+    /// Take in a state; tells its due, and whether it was written under these definitions. None: it is not readable.
+    fn load(&self, person: &str, blob: &[u8]) -> Option<(i64, bool)> {
+        self.0.lock().load(person.into(), blob)
+    }
+
+    /// Forget a state; tells whether there was one.
+    fn drop(&self, person: &str) -> bool {
+        self.0.lock().forget(person)
+    }
+
+    /// Pack so many states at most of those that rest without a history.
+    fn tidy(&self, py: Python, count: usize) {
+        py.allow_threads(|| self.0.lock().tidy(count));
+    }
+
+    /// Cut settled histories off; gives the persons of whom nothing is left.
+    fn cut(&self, py: Python, horizon: i64) -> Vec<String> {
+        py.allow_threads(|| self.0.lock().cut(horizon).iter().map(|person| person.to_string()).collect())
+    }
+
+    /// The state of a person as it was written.
+    fn at_rest<'py>(&self, py: Python<'py>, person: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let mut states = self.0.lock();
+        let found = states.plain(person).map_err(failed)?;
+        Ok(found.map(|(_, blob)| PyBytes::new(py, blob)))
+    }
+
+    /// The same, None for nobody.
+    fn peek<'py>(&self, py: Python<'py>, person: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        if self.is_nobody(person) {
+            return Ok(None);
+        }
+        self.at_rest(py, person)
+    }
+
+    /// The earliest due of a state at rest.
+    fn due_of(&self, person: &str) -> i64 {
+        self.0.lock().due(person)
+    }
+
+    fn known(&self, person: &str) -> bool {
+        self.0.lock().known(person)
+    }
+
+    /// Everybody known.
+    fn people<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyString>> {
+        let states = self.0.lock();
+        let known = states.iter().map(|(person, _)| &**person).filter(|person| !states.is_nobody(person));
+        names(py, known)
+    }
+
+    /// Everybody known whose state was written under other definitions.
+    fn of_other_layouts<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyString>> {
+        names(py, self.0.lock().of_other_layouts().map(|person| &**person))
+    }
+
+    fn is_nobody(&self, person: &str) -> bool {
+        self.0.lock().is_nobody(person)
+    }
+
+    /// Persons of whom there is a history and no state.
+    fn nobodies<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyString>> {
+        names(py, self.0.lock().nobodies().iter().map(|person| &**person))
+    }
+
+    fn count_nobodies(&self) -> usize {
+        self.0.lock().nobodies().len()
+    }
+
+    /// How many histories may still have to be cut off.
+    fn settling(&self) -> usize {
+        self.0.lock().settling()
+    }
+}
+
+fn names<'py, 'a>(py: Python<'py>, people: impl Iterator<Item = &'a str>) -> Vec<Bound<'py, PyString>> {
+    people.map(|person| PyString::new(py, person)).collect()
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_class::<PyStates>()
+}
