@@ -193,3 +193,14 @@ def test_what_becomes_of_a_response_is_made_by_names_that_can_be_others() -> Non
     code = Fetcher._proc_fetch_request.__code__
     assert {"MemoryRecords", "PartitionRecords"} <= set(code.co_names)
     assert not code.co_freevars
+
+
+@pytest.mark.parametrize("request_of", loops.PRODUCE_REQUESTS, ids=lambda each: each.__name__)
+@pytest.mark.parametrize("transactional_id", [None, "shop-3"])
+def test_a_produce_request_put_together_in_one_go_is_the_one_of_its_schema(
+    request_of: Any, transactional_id: str | None
+) -> None:
+    topics = [("visits", [(0, b"records"), (7, b"")]), ("é", [(2, b"x" * 70_000)])]
+    request = request_of(transactional_id=transactional_id, required_acks=-1, timeout=30_000, topics=topics)
+    theirs = request.SCHEMA.encode([getattr(request, name) for name in request.SCHEMA.names])
+    assert loops.encode_produce(request) == theirs
