@@ -406,16 +406,22 @@ def _wrong(broker: Broker, chosen: Settings, given: Sequence[Line]) -> list[str]
             states[entry.key.decode()] = entry.value or b""
     if states != wanted.states:
         problems.append(f"states: expected {wanted.states}, found {states}")
-    return problems + _open_ends(broker, names)
+    return problems + open_ends(broker, names)
 
 
-def _open_ends(broker: Broker, names: TopicNames) -> list[str]:
-    """Everything is read: nothing but markers lies at or behind the offset of the keyed topic."""
+def open_ends(broker: Broker, names: TopicNames) -> list[str]:
+    """Everything is read: at or behind the offset of the keyed topic lie only markers, and what lies before it, too.
+
+    A former owner that wakes up when all is done hands on once more what it had begun with: the hop is at least
+    once. Whoever reads on drops that by its coordinates, which are in its headers.
+    """
     problems = []
     for partition in range(broker.counts[names.events]):
         tp = (names.events, partition)
-        rest = broker.logs[tp].entries[broker.committed.get(tp, 0) :]
-        if any(entry.key is not None or entry.value is None for entry in rest):
+        entries, at = broker.logs[tp].entries, broker.committed.get(tp, 0)
+        events = [entry for entry in entries[at:] if entry.key is not None or entry.value is None]
+        had = {entry.headers for entry in entries[:at]}
+        if any(entry.headers not in had for entry in events):
             problems.append(f"{tp}: the group stands at {broker.committed.get(tp)}, before an event")
     for tp in [(topic, p) for topic in names.sources for p in range(broker.counts[topic])]:
         end = len(broker.logs[tp].entries)

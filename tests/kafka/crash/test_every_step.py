@@ -18,11 +18,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from journey_stream.kafka import changelog, checkpoint, hop_sender, intake, lane, restoring, starting
+from journey_stream.kafka import changelog, checkpoint, hop, hop_sender, intake, lane, restoring, starting
+from journey_stream.settings import TopicNames
 from journey_stream.values import DAY, HOUR, MINUTE
 from tests.engine.histories import Drawn, drawn_histories
 from tests.engine.stories import BEGIN
-from tests.kafka.crash.driver import Line, Plan, Played, Stop, lines, play
+from tests.kafka.crash import driver
+from tests.kafka.crash.broker import Broker, Row
+from tests.kafka.crash.driver import Line, Plan, Played, Stop, lines, open_ends, play
+from tests.kafka.crash.driver import settings as settings_of
 from tests.kafka.crash.mutants import MUTANTS
 from tests.kafka.crash.steps import Place
 
@@ -205,6 +209,45 @@ def test_whatever_the_history_and_whatever_fails_readers_see_the_sorted_history_
     history: tuple[list[Line], int], plan: Plan, partitions: int
 ) -> None:
     assert [] == play(*history, plan, partitions).problems
+
+
+@pytest.mark.slow
+def test_one_that_wakes_up_when_all_is_done_hands_on_again_only_what_was_had(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The second sleeps having asked where the sources stand, and wakes up when the third is done."""
+    once, left = lines(STORY[:1], [0], [0]), 0
+
+    def looked(broker: Broker, names: TopicNames) -> list[str]:
+        nonlocal left
+        for tp in ((names.events, p) for p in range(broker.counts[names.events])):
+            left += sum(e.key is not None for e in broker.logs[tp].entries[broker.committed.get(tp, 0) :])
+        return open_ends(broker, names)
+
+    monkeypatch.setattr(driver, "open_ends", looked)
+    for step in range(1, undisturbed().steps + 1, 4):  # some of them show it: which is not to matter
+        plan = Plan([Stop(step, pause=0.0), Stop(17, paused=True, wakes=0.5)])
+        assert [] == play(once, BEGIN + 30 * DAY, plan, 2).problems
+    assert left > 0
+
+
+def test_the_driver_tells_an_event_that_nobody_read_from_one_that_was_had() -> None:
+    names = TopicNames.of(settings_of(1))
+    tp, broker = (names.events, 0), Broker(lambda: 0)
+    broker.counts = dict.fromkeys((names.events, *names.sources), 1)
+
+    def hop_record(offset: int) -> Row:
+        return b"theirs", b"{}", ((hop.HEADER, hop.packer(b"source")(hop.EVENT, offset * 2, 0)),)
+
+    marker: Row = None, hop.pack_marker([]), ((hop.HEADER, hop.MARKER_BYTES),)
+    broker.append(tp, [hop_record(0), marker, hop_record(0), marker])
+    broker.committed[tp] = 2
+    assert [] == open_ends(broker, names)
+    broker.committed[tp] = 0
+    assert [f"{tp}: the group stands at 0, before an event"] == open_ends(broker, names)
+    broker.committed[tp] = 2
+    broker.append(tp, [hop_record(1), hop_record(1)])
+    assert [f"{tp}: the group stands at 2, before an event"] == open_ends(broker, names)
 
 
 @pytest.mark.slow
