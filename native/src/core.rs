@@ -237,13 +237,13 @@ impl Core {
         let tag = Tag::Given(Arc::new(tag.clone().unbind()));
         match from_python::event_of(event, &self.partition.p.vocab)? {
             Some(event) => {
-                let (at, id) = (event.at, event.id().to_string());
-                self.buffer.push(at, &id, What::Ours(Box::new(event)), tag, topic, offset);
+                self.buffer.push(event.at, What::Ours(Box::new(event)), tag, topic, offset);
             }
             None => {
                 let at = event.getattr("at")?.extract()?;
                 let id: String = event.getattr("event_id")?.extract()?;
-                self.buffer.push(at, &id, What::Theirs(event.clone().unbind()), tag, topic, offset);
+                let what = What::Theirs(event.clone().unbind(), id.into());
+                self.buffer.push(at, what, tag, topic, offset);
             }
         }
         Ok(())
@@ -297,7 +297,7 @@ impl Core {
         let tag = waiting.tag.object(py)?;
         match waiting.what {
             What::Ours(event) => Ok((count, Some((None, tag, event.late, now)))),
-            What::Theirs(event) => {
+            What::Theirs(event, _) => {
                 let bound = event.bind(py);
                 let late = bound.getattr("late")?.extract()?;
                 let person: String = bound.getattr("person")?.extract()?;

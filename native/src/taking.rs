@@ -93,9 +93,8 @@ pub fn direct(
 
 fn push(buffer: &mut Buffer, event: Event, rows: &Arc<Rows>, place: usize, topic: u32) {
     let at = event.at;
-    let id = event.id().to_string();
     let tag = Tag::Fetched(rows.clone(), place);
-    buffer.push(at, &id, What::Ours(Box::new(event)), tag, topic, rows.offset(place));
+    buffer.push(at, What::Ours(Box::new(event)), tag, topic, rows.offset(place));
 }
 
 /// What has been received per source partition: highest sub-offset and its broker time.

@@ -31,18 +31,26 @@ impl Tag {
 
 pub enum What {
     Ours(Box<Event>),
-    /// An event that only Python can apply.
-    Theirs(Py<PyAny>),
+    /// An event that only Python can apply, and its id.
+    Theirs(Py<PyAny>, Box<str>),
 }
 
 pub struct Waiting {
     pub at: i64,
-    id: Box<str>,
     arrival: u64,
     pub what: What,
     pub tag: Tag,
     topic: u32,
     offset: i64,
+}
+
+impl Waiting {
+    fn id(&self) -> &str {
+        match &self.what {
+            What::Ours(event) => event.id(),
+            What::Theirs(_, id) => id,
+        }
+    }
 }
 
 impl PartialEq for Waiting {
@@ -59,7 +67,7 @@ impl PartialOrd for Waiting {
 impl Ord for Waiting {
     /// The other way round: the heap gives its greatest first.
     fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, &*other.id, other.arrival).cmp(&(self.at, &*self.id, self.arrival))
+        (other.at, other.id(), other.arrival).cmp(&(self.at, self.id(), self.arrival))
     }
 }
 
@@ -90,9 +98,9 @@ impl Buffer {
         }
     }
 
-    pub fn push(&mut self, at: i64, id: &str, what: What, tag: Tag, topic: u32, offset: i64) {
+    pub fn push(&mut self, at: i64, what: What, tag: Tag, topic: u32, offset: i64) {
         self.arrivals += 1;
-        self.heap.push(Waiting { at, id: id.into(), arrival: self.arrivals, what, tag, topic, offset });
+        self.heap.push(Waiting { at, arrival: self.arrivals, what, tag, topic, offset });
     }
 
     /// Let go of the first event if it is at or before `until`.
