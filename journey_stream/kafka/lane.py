@@ -48,6 +48,8 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.25
 """How often a quiet lane looks at the clock."""
+TIDY: Final = 250
+"""States packed when there is nothing to do at the moment."""
 LAZY_SECONDS: Final = 5.0
 """How often progress alone (markers, no effects) is committed."""
 COMMIT_SECONDS: Final = 90.0
@@ -356,7 +358,7 @@ class JourneyLane:
             seconds = min(seconds, wait - (time.monotonic() - self._committed_at))
         if seconds <= 0:
             return
-        logic.engine.tidy()
+        logic.engine.tidy(TIDY)
         inbox = self.inbox
         inbox.wake.clear()
         if self.inputs.queued or self.inputs.gap or not self._owned.is_set():
