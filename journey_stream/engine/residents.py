@@ -112,7 +112,7 @@ class Residents:
         """The bytes of a state as a former `drain` gave them, None for nobody."""
         return self._store.at_rest(person)
 
-    def tidy(self, count: int = 1_000) -> None:
+    def tidy(self, count: int = 250) -> None:
         """Use spare time: make so many states at rest small."""
         self._store.tidy(count)
 

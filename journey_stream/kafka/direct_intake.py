@@ -195,10 +195,12 @@ class Inputs:
                 return records
         return []
 
-    def took(self, last: Any) -> None:
-        """A part of the batch of a source is taken in."""
-        if self._at is not None:
-            self._at.next = last.offset + 1
+    def took(self, last: Any, keyed: int | None) -> int | None:
+        """A part of a batch is taken in; gives where to read the keyed topic on, which was at `keyed`."""
+        if self._at is None:
+            return int(last.offset) + 1
+        self._at.next = last.offset + 1
+        return keyed
 
     async def send_on(self) -> None:
         """Send what belongs to other keyed partitions, and wait until it is acknowledged."""

@@ -48,8 +48,6 @@ log = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.25
 """How often a quiet lane looks at the clock."""
-TIDY: Final = 250
-"""States packed when there is nothing to do at the moment."""
 LAZY_SECONDS: Final = 5.0
 """How often progress alone (markers, no effects) is committed."""
 COMMIT_SECONDS: Final = 90.0
@@ -328,7 +326,7 @@ class JourneyLane:
             start += len(part)
             more = await self._worker.aside.step(logic, self.inputs.topic, part, now, again=more)
             if part:
-                self._took(part[-1])
+                self._next = self.inputs.took(part[-1], self._next)
             batch_seconds.observe(time.perf_counter() - began)
             if self.inputs.topic is not None and start >= len(records):
                 await self.inputs.finish()
@@ -344,12 +342,6 @@ class JourneyLane:
                     self.finished = True
                 await asyncio.sleep(0)
 
-    def _took(self, last: Any) -> None:
-        if self.inputs.topic is None:
-            self._next = last.offset + 1
-        else:
-            self.inputs.took(last)
-
     async def _rest(self, logic: KeyedPartition) -> None:
         """Wait for records, the next tick, or the moment a checkpoint is due."""
         seconds = TICK_SECONDS
@@ -358,7 +350,7 @@ class JourneyLane:
             seconds = min(seconds, wait - (time.monotonic() - self._committed_at))
         if seconds <= 0:
             return
-        logic.engine.tidy(TIDY)
+        logic.engine.tidy()
         inbox = self.inbox
         inbox.wake.clear()
         if self.inputs.queued or self.inputs.gap or not self._owned.is_set():
@@ -368,13 +360,12 @@ class JourneyLane:
 
     async def _checkpoint(self, logic: KeyedPartition) -> None:
         began = time.monotonic()
-        worker = self._worker
+        worker, options = self._worker, self._options
         # What is not ours has to be with its partition before the position behind it is committed.
         await self.inputs.send_on()
         arrived, pending = logic.oldest_arrival, logic.pending
         writer = self._writer
         assert writer is not None
-        options = self._options
         compressions = {options.public_compression, options.internal_compression}
         packed = await packable(self._encoder, writer, compressions)
         ready = worker.now() // 1000 if packed else None

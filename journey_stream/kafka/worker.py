@@ -110,8 +110,7 @@ class JourneyWorker:
         self.standbys = Standbys(self, options.client, options.lane.changelog, make_engine, options.assignor)
         self._tasks: list[asyncio.Task[None]] = []
         self._revoked_at: float | None = None
-        self._reports = Reports(metrics)
-        self.aside = Aside()
+        self._reports, self.aside = Reports(metrics), Aside()
 
     # -- the host of the transport ---------------------------------------------------------------------------
 
@@ -364,10 +363,7 @@ class JourneyWorker:
     async def send_hop(
         self, rows: Mapping[int, list[Row]], ready: Mapping[int, Sequence[Any]] | None = None
     ) -> None:
-        """Send rows and finished batches to the keyed topic; returns when all are acknowledged.
-
-        Raises the first failure.
-        """
+        """Send rows and batches to the keyed topic; return when acknowledged, or raise the first failure."""
         await self._sender.send(rows, ready or {})
 
     # -- what others ask for ---------------------------------------------------------------------------------
