@@ -76,6 +76,17 @@ def theirs(data: bytes, aborted: Any = (), start: int = 0) -> tuple[list[tuple[A
     return seen(records), records.next_fetch_offset
 
 
+def assert_read_alike(data: bytes) -> None:
+    """Hold ours to theirs: the same records, or the same error."""
+    try:
+        expected = theirs(data)
+    except Exception as error:
+        with pytest.raises(type(error)):
+            ours(data)
+    else:
+        assert ours(data) == expected
+
+
 def response(described: list[tuple[list[Any], int, int | None]]) -> bytes:
     made, offset = [], 10
     for rows, codec, producer in described:
@@ -129,13 +140,7 @@ def test_a_response_of_nothing_but_marks_moves_the_position() -> None:
 def test_torn_batches_are_told_as_aiokafka_tells_them(described: Any, random: random.Random) -> None:
     data = bytearray(response(described))
     data[random.randrange(12, len(data))] ^= 1 << random.randrange(8)
-    try:
-        expected = theirs(bytes(data))
-    except Exception as error:
-        with pytest.raises(type(error)):
-            ours(bytes(data))
-    else:
-        assert ours(bytes(data)) == expected
+    assert_read_alike(bytes(data))
 
 
 @given(st.binary(min_size=61, max_size=300))
@@ -144,13 +149,7 @@ def test_any_bytes_behind_a_right_checksum_are_read_alike(noise: bytes) -> None:
     end = min(len(data), 61 + len(noise) - 61)
     data[61:end] = noise[: end - 61]
     resealed(data)
-    try:
-        expected = theirs(bytes(data))
-    except Exception as error:
-        with pytest.raises(type(error)):
-            ours(bytes(data))
-    else:
-        assert ours(bytes(data)) == expected
+    assert_read_alike(bytes(data))
 
 
 def test_a_codec_that_is_not_there_is_aiokafkas_to_tell() -> None:
