@@ -6,7 +6,7 @@ use crate::batch::Batches;
 use crate::encode::{Encoder, Outbox};
 use crate::fetched::Fetched;
 use crate::from_python;
-use crate::murmur::murmur2;
+use crate::murmur::partition_of;
 use crate::partition::{failed, Partition};
 use crate::program::Program;
 use crate::shared::PyStates;
@@ -323,7 +323,7 @@ impl Core {
     ) -> PyResult<(usize, u64, u64, i64, i64, i64)> {
         let lateness = Lateness { clock: times.0, allowed: times.1, window: times.2 };
         let (partition, partitions) = place;
-        let ours = |person: &str| (murmur2(person.as_bytes()) & 0x7fff_ffff) % partitions == partition;
+        let ours = |person: &str| partition_of(person.as_bytes(), partitions) == partition;
         let (p, buffer, special) = (&self.partition.p, &mut self.buffer, &self.special);
         let t = py.allow_threads(|| {
             taking::direct(p, buffer, records, start, topic, lateness, as_of, ours, special)

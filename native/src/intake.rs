@@ -7,7 +7,7 @@ use crate::batch::{Batches, ReadyBatch, MAX_BATCH_BYTES};
 use crate::core::PyProgram;
 use crate::decode::decode;
 use crate::fetched::Fetched;
-use crate::murmur::murmur2;
+use crate::murmur::partition_of;
 use crate::program::Program;
 use crate::taking::{EVENT, FORMAT, HEAD};
 use pyo3::prelude::*;
@@ -105,7 +105,7 @@ impl HopRows {
             self.head[10..18].copy_from_slice(&broker_at.to_be_bytes());
             first.clear();
             crate::batch::put_header(&mut first, &self.header, Some(&self.head));
-            let partition = (murmur2(event.person.as_bytes()) & 0x7fff_ffff) % count;
+            let partition = partition_of(event.person.as_bytes(), count);
             let (headers, more) = rows.raw_headers(place);
             let batches = &mut self.partitions[partition as usize];
             batches.append_raw(rows.key(place), Some(value), 1 + headers, [&first, more]);

@@ -2,7 +2,12 @@
 
 const M: u32 = 0x5bd1_e995;
 
-pub fn murmur2(key: &[u8]) -> u32 {
+/// Which of so many partitions a key belongs to.
+pub fn partition_of(key: &[u8], partitions: u32) -> u32 {
+    (murmur2(key) & 0x7fff_ffff) % partitions
+}
+
+fn murmur2(key: &[u8]) -> u32 {
     let mut found: u32 = 0x9747_b28c ^ key.len() as u32;
     let words = key.chunks_exact(4);
     let rest = words.remainder();
