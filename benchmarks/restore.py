@@ -19,9 +19,10 @@ from benchmarks.measuring import say
 from benchmarks.state_size import lived, states
 from journey_stream.broker import EmbeddedKafka
 from journey_stream.deployment import assemble
-from journey_stream.engine.partition import LAYOUT_KEY, Partition
+from journey_stream.engine.store import LAYOUT_KEY
 from journey_stream.kafka.changelog import META_KEY, read_changelog
 from journey_stream.kafka.checkpoint import Writer
+from journey_stream.kafka.engines import Engines
 from journey_stream.kafka.topics import ensure_topics
 from journey_stream.settings import Settings, TopicNames
 
@@ -35,6 +36,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--days", type=int, default=30, help="of the shop, whose states are written")
+    parser.add_argument("--core", choices=("auto", "python", "compiled"), default="auto")
     parser.add_argument("--compression", default="none", choices=["none", "gzip", "lz4"])
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -48,12 +50,13 @@ def main() -> None:
 
 async def measure(bootstrap: str, chosen: Any) -> None:
     """Write, and read back."""
-    settings = Settings(bootstrap_servers=bootstrap, partitions=1, source_partitions=1)
+    settings = Settings(bootstrap_servers=bootstrap, partitions=1, source_partitions=1, core=chosen.core)
     client = {"bootstrap_servers": bootstrap}
     await ensure_topics(settings)
     names = TopicNames.of(settings)
     topic = names.changelog
-    program = assemble(settings).program
+    made = assemble(settings)
+    program = made.program
     blobs = list(states(lived(1_000, chosen.days), known=True).values())
     say(f"writing {chosen.records:,} records, {statistics.fmean(map(len, blobs)):.0f} bytes each on average")
     writer = Writer(
@@ -69,7 +72,7 @@ async def measure(bootstrap: str, chosen: Any) -> None:
         await writer.commit([], topic, [*rows, (META_KEY, b"meta")], {(names.events, 0): start + 1})
     await writer.stop()
     for name, offset in (("all", 0), ("the tail", writer.changelog_end - TAIL)):
-        partition, count = Partition(program), 0
+        partition, count = Engines(made)(), 0
 
         def keep(key: bytes, state: bytes | None, load: Any = partition.load) -> None:
             nonlocal count

@@ -1,10 +1,12 @@
-"""`python -m benchmarks.scale WHAT`: what many customers, many timers and a disk cost the engine, no broker.
+"""`python -m benchmarks.scale WHAT`: what many customers, many timers and a disk cost, no broker.
 
 Enters: `population`, `timers` or `disk`. Leaves: events a second and how the process grew. Strategy: states
-of the simulated shop under keys of their own are loaded as a takeover loads them; then page views come,
-in batches as a lane takes them, of customers drawn uniformly or after Zipf (exponent 1). An event is decoded
-beforehand, its customer's state unpacked, taken on and encoded. Both sides of a ratio take turns, batch by
-batch, so that whatever else the machine does hits both alike; only their own time counts (CPU).
+of the simulated shop under keys of their own are loaded as a takeover loads them; then page views come as
+records of the keyed topic, a checkpoint each batch as a lane makes them, of customers drawn uniformly or by
+Zipf (exponent 1). An event is decoded, its customer's state unpacked, taken on, encoded and packed for Kafka.
+Both sides of a ratio take turns, batch by batch, so that whatever else the machine does hits both alike; only
+their own time counts (CPU). The engine is the compiled core if it is installed (`--core`); states on disk are
+Python's, so `disk` compares them with both.
 """
 
 from __future__ import annotations
@@ -15,48 +17,53 @@ import random
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from msgspec.structs import replace
+from aiokafka.structs import ConsumerRecord
 
 from benchmarks.measuring import say
 from benchmarks.state_size import lived, rss, states
-from journey_stream.deployment import assemble
-from journey_stream.engine.partition import LAYOUT_KEY, Partition
+from journey_stream.deployment import Deployment, assemble
 from journey_stream.engine.state import due_of, redated
+from journey_stream.engine.store import LAYOUT_KEY
+from journey_stream.kafka import hop
+from journey_stream.kafka.engines import Engines
+from journey_stream.kafka.keyed import KeyedPartition
+from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.local_states import RocksStates
 from journey_stream.settings import Settings
-from journey_stream.shop import ShopOptions, simulate
-from journey_stream.values import DAY, HOUR, NEVER, Event
+from journey_stream.values import DAY, HOUR, NEVER, SECOND, rfc3339
 
 BATCH = 2_000
-MADE = assemble(Settings())
-VIEW = next(
-    event
-    for record in simulate(ShopOptions(customers=50, days=3))
-    if record.value is not None
-    and isinstance(event := MADE.decoder.decode(record.value), Event)
-    and event.type == "page_viewed"
-)
+TOPIC = "bench.visits"
+SOURCE = hop.pack_source(TOPIC, 0)
+BEGAN = 1_767_225_600 * SECOND
+"""When the bench's events begin."""
 
 
 class Side:
     """One population at work."""
 
-    def __init__(self, blobs: list[bytes], count: int, draw: str, *, folder: Path | None = None) -> None:
-        self.partition, self.count, self.cpu, self.events = Partition(MADE.program), count, 0.0, 0
-        self.states = None if folder is None else RocksStates(folder, MADE.program.fingerprint, 0)
+    def __init__(
+        self, made: Deployment, blobs: list[bytes], count: int, draw: str, *, folder: Path | None = None
+    ) -> None:
+        engine = Engines(made)()
+        options = Options("event", NEVER, HOUR, 7 * DAY, 10 * SECOND, "bench")
+        self.logic = KeyedPartition(engine, made.decoder, [SOURCE], options)
+        self.logic.restore(None, 0)
+        self.count, self.cpu, self.events, self._offset = count, 0.0, 0, 0
+        self.states = None if folder is None else RocksStates(folder, made.program.fingerprint, 0)
         if self.states is not None:
-            self.partition.rest_in(self.states)
+            engine.rest_in(self.states)
         before = rss()
-        layout = LAYOUT_KEY + MADE.program.fingerprint.hex(), MADE.program.layout_bytes
-        self.partition.load(*layout)
+        layout = LAYOUT_KEY + made.program.fingerprint.hex(), made.program.layout_bytes
+        engine.load(*layout)
         rows: list[tuple[str, bytes | None]] = [layout]
         for number in range(count):
             person, blob = name(number), bytes(bytearray(blobs[number % len(blobs)]))
-            self.partition.load(person, blob)
+            engine.load(person, blob)
             if self.states is not None:
                 rows.append((person, blob))
                 if len(rows) >= 20_000:
@@ -65,33 +72,60 @@ class Side:
         self.keep(rows)
         self.grown = rss() - before
         self._draw = zipf(count) if draw == "zipf" else uniform(count)
-        self._clock = VIEW.at
+        self._head, self._clock = hop.packer(SOURCE), BEGAN
 
     def keep(self, changes: Any) -> None:
         """As a committed transaction."""
         if self.states is not None:
             self.states.keep(changes, 0, "bench", 0)
 
-    def step(self) -> None:
-        """A batch."""
-        self._clock += 1_000_000
-        events = [
-            replace(VIEW, event_id=f"e{self.events + n}", at=self._clock, person=who, customer_id=who)
+    def records(self) -> list[ConsumerRecord]:
+        """The next batch, as a lane fetches it: events of one second, and the marker behind them."""
+        self._clock += SECOND
+        rows = [
+            (
+                self._head(hop.EVENT, (self.events + n) * 2, self._clock),
+                visit(who, self._clock, self.events + n),
+            )
             for n, who in enumerate(map(name, itertools.islice(self._draw, BATCH)))
         ]
         self.events += BATCH
+        told = hop.Progress(SOURCE, self._clock + HOUR, False, self._clock, self.events)
+        rows.append((hop.MARKER_BYTES, hop.pack_marker([told])))
+        begun, self._offset = self._offset, self._offset + len(rows)
+        return [
+            ConsumerRecord(
+                *("bench.events", 0, begun + n, self._clock // 1000, 0, None, value, 0, -1, len(value)),
+                ((hop.HEADER, head),),
+            )
+            for n, (head, value) in enumerate(rows)
+        ]
+
+    def step(self) -> None:
+        """A batch."""
+        records, logic = self.records(), self.logic
         began = time.process_time()
-        partition = self.partition
-        partition.horizon = self._clock - HOUR
-        for event in events:
-            partition.apply(event, event.at)
-        partition.fire(self._clock, self._clock)
-        self.keep(partition.drain().changes)
+        logic.take(records, self._clock)
+        while logic.advance(self._clock):
+            pass
+        checkpoint = logic.checkpoint(ready=self._clock // 1000)
+        if checkpoint.ready is not None:
+            for batch in checkpoint.ready.changes:
+                batch._build()
+        self.keep(checkpoint.changes)
         self.cpu += time.process_time() - began
 
     @property
     def rate(self) -> float:
         return self.events / self.cpu
+
+
+def visit(person: str, at: int, number: int) -> bytes:
+    """A page view."""
+    return (
+        f'{{"event_id":"e{number}","type":"page_viewed","occurred_at":"{rfc3339(at)}","customer_id":"{person}",'
+        '"properties":{"url":"https://shop.example/range/7","title":"A page","category":"lamps"}}'
+    ).encode()
 
 
 def name(number: int) -> str:
@@ -139,23 +173,19 @@ def main() -> None:
     parser.add_argument("--many", type=int, default=1_000_000)
     parser.add_argument("--few", type=int, default=10_000)
     parser.add_argument("--seconds", type=float, default=20.0, help="of each ratio")
+    parser.add_argument("--core", choices=("auto", "python", "compiled"), default="auto")
     chosen = parser.parse_args()
-    past = VIEW.at - 1
     # States of the past, none of whose timers comes due while the bench runs.
     source = list(states(lived(1_000, 30), known=True).values())
-    source = [redated(blob, max(due_of(blob), past + 400 * DAY)) for blob in source]
-    sides: dict[str, Callable[[], None]] = {
-        "population": lambda: population(source, chosen),
-        "timers": lambda: timers(source, chosen),
-        "disk": lambda: disk(source, chosen),
-    }
-    sides[chosen.what]()
+    source = [redated(blob, max(due_of(blob), BEGAN + 400 * DAY)) for blob in source]
+    {"population": population, "timers": timers, "disk": disk}[chosen.what](source, chosen)
 
 
 def population(source: list[bytes], chosen: Any) -> None:
     """Many customers against few."""
+    made = assemble(Settings(core=chosen.core))
     for draw in ("uniform", "zipf"):
-        many, few = Side(source, chosen.many, draw), Side(source, chosen.few, draw)
+        many, few = Side(made, source, chosen.many, draw), Side(made, source, chosen.few, draw)
         say(f"{chosen.many:,} customers: {many.grown / chosen.many:.0f} bytes each")
         tell(f"{chosen.many:,} customers against {chosen.few:,}, {draw}", many, few, chosen.seconds)
         del many, few
@@ -163,8 +193,10 @@ def population(source: list[bytes], chosen: Any) -> None:
 
 def timers(source: list[bytes], chosen: Any) -> None:
     """The same customers with a timer each, far ahead, and without."""
+    made = assemble(Settings(core=chosen.core))
     without = [redated(blob, NEVER) for blob in source]
-    many, none = Side(source, chosen.many, "uniform"), Side(without, chosen.many, "uniform")
+    many = Side(made, source, chosen.many, "uniform")
+    none = Side(made, without, chosen.many, "uniform")
     tell(f"{chosen.many:,} pending timers against none", many, none, chosen.seconds)
 
 
@@ -173,15 +205,19 @@ def disk(source: list[bytes], chosen: Any) -> None:
     folder = Path(tempfile.mkdtemp(prefix="scale-"))
     try:
         began = time.monotonic()
-        on_disk = Side(source, chosen.many, "uniform", folder=folder / "0")
+        made = assemble(Settings(core="python"))
+        on_disk = Side(made, source, chosen.many, "uniform", folder=folder / "0")
         say(
             f"filled in {time.monotonic() - began:.0f} s; the process grew by {on_disk.grown / 2**20:.0f} MiB"
         )
-        memory = Side(source, min(chosen.many, 1_000_000), "uniform")
-        before = rss()
-        tell(f"{chosen.many:,} on disk against memory", on_disk, memory, chosen.seconds)
+        for core in ("python", chosen.core):
+            memory = Side(assemble(Settings(core=core)), source, min(chosen.many, 1_000_000), "uniform")
+            before = rss()
+            tell(f"{chosen.many:,} on disk against memory, core: {core}", on_disk, memory, chosen.seconds)
+            say(f"while at work the process grew by {(rss() - before) / 2**20:.0f} MiB")
+            del memory
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        say(f"while at work it grew by {(rss() - before) / 2**20:.0f} MiB; on disk {size / 2**30:.1f} GiB")
+        say(f"on disk {size / 2**30:.1f} GiB")
     finally:
         shutil.rmtree(folder)
 

@@ -33,6 +33,7 @@ from journey_stream.events.decode import Decoder
 from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.journeys import load
 from journey_stream.kafka import hop, lane, restoring
+from journey_stream.kafka.aside import Aside
 from journey_stream.kafka.inbox import Batch, Position
 from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.keyed_values import Options
@@ -116,6 +117,7 @@ class Bench:
     def __init__(self, logic: KeyedPartition, customers: int) -> None:
         self.logic, self.customers = logic, customers
         self.lane: JourneyLane | None = None
+        self.aside = Aside()
         self.fired: list[tuple[int, int]] = []
         self._offset = 0
         self._random = random.Random(1)
@@ -306,6 +308,7 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         for task in tasks:
             task.cancel()
         await bench.lane.close()
+        bench.aside.stop()
     return result
 
 

@@ -8,18 +8,13 @@ from typing import Any
 
 import click
 from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import (
-    GroupIdNotFound,
-    KafkaError,
-    NonEmptyGroup,
-    for_code,
-)
+from aiokafka.errors import GroupIdNotFound, KafkaError, NonEmptyGroup, for_code
 from aiokafka.protocol.admin import DeleteGroupsRequest
 
 from journey_stream.cli import example
 from journey_stream.cli.common import note, run_async, settings_options
 from journey_stream.errors import BrokerError
-from journey_stream.kafka.coordinator import coordinator_of
+from journey_stream.kafka.coordinator import ask_coordinator
 from journey_stream.kafka.topics import admin_client
 from journey_stream.settings import Settings, TopicNames
 
@@ -74,16 +69,22 @@ def _is_ours(name: str, names: TopicNames, *, keep_output: bool) -> bool:
 
 async def _delete_group(admin: AIOKafkaAdminClient, group: str) -> None:
     """Delete the group with its offsets; a group that never was is fine."""
-    coordinator = await coordinator_of(admin, group)
-    request = DeleteGroupsRequest([group])
-    response = await admin._send_request(request, coordinator)  # noqa: SLF001  (aiokafka offers no other way)
-    for name, code in response.results:
-        if for_code(code) is NonEmptyGroup:
-            msg = f"group {name} has members: stop every worker of the deployment first"
-            raise BrokerError(msg)
-        if code and for_code(code) is not GroupIdNotFound:
-            msg = f"group {name} could not be deleted: {for_code(code).__name__}"
-            raise BrokerError(msg)
+
+    async def ask(coordinator: int) -> None:
+        # aiokafka offers no other way.
+        response = await admin._send_request(DeleteGroupsRequest([group]), coordinator)  # noqa: SLF001
+        for _, code in response.results:
+            if code and for_code(code) is not GroupIdNotFound:
+                raise for_code(code)
+
+    try:
+        await ask_coordinator(admin, group, ask)
+    except NonEmptyGroup as error:
+        msg = f"group {group} has members: stop every worker of the deployment first"
+        raise BrokerError(msg) from error
+    except KafkaError as error:
+        msg = f"group {group} could not be deleted: {type(error).__name__}"
+        raise BrokerError(msg) from error
 
 
 async def _delete(admin: AIOKafkaAdminClient, names: list[str]) -> None:
