@@ -84,13 +84,13 @@ class Side:
         self._clock += SECOND
         rows = [
             (
-                self._head(hop.EVENT, (self.events + n) * 2, self._clock),
-                visit(who, self._clock, self.events + n),
+                self._head(hop.EVENT, (self._offset + n) * 2, self._clock),
+                visit(who, self._clock, self._offset + n),
             )
             for n, who in enumerate(map(name, itertools.islice(self._draw, BATCH)))
         ]
         self.events += BATCH
-        told = hop.Progress(SOURCE, self._clock + HOUR, False, self._clock, self.events)
+        told = hop.Progress(SOURCE, self._clock + HOUR, False, self._clock, self._offset)
         rows.append((hop.MARKER_BYTES, hop.pack_marker([told])))
         begun, self._offset = self._offset, self._offset + len(rows)
         return [

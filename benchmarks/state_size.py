@@ -59,7 +59,7 @@ def main() -> None:
         chosen.json.write_text(json.dumps(rows, indent=2) + "\n")
 
 
-def lived(customers: int, days: int, core: Literal["python", "compiled"]) -> Partition:
+def lived(customers: int, days: int, core: Literal["auto", "python", "compiled"] = "auto") -> Partition:
     """A partition after so many days of the shop, tidied up."""
     made = assemble(Settings(core=core))
     decode = made.decoder.decode

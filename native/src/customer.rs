@@ -2,6 +2,7 @@
 //!
 //! In: a core (msgpack of a compact array). Out: a `Customer`, or the same bytes again.
 
+use crate::attrs::Attrs;
 use crate::value::{self, damaged, Reader, Res, Val};
 use compact_str::CompactString;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub struct Customer {
     pub loops: Vec<i64>,
     pub entries: Vec<Option<Vec<(i64, i64)>>>,
     pub memories: Option<Vec<(i64, i64)>>,
-    pub attrs: Vec<Val>,
+    pub attrs: Attrs,
     pub armed: Vec<(i64, Armed)>,
     pub partial: Option<Vec<(i64, Partial)>>,
     pub raised: Option<Vec<(i64, Vec<Raised>)>>,
@@ -84,11 +85,82 @@ impl std::ops::Deref for PersonId {
     }
 }
 
+impl Customer {
+    /// Become somebody else: what their state says, and nothing of who was here before but the memory.
+    ///
+    /// A state that is damaged leaves nobody who may be used.
+    pub fn become_of(&mut self, person: Arc<str>, core: &[u8]) -> Res<()> {
+        let r = &mut Reader::new(core);
+        let n = r.array()?;
+        if !(20..=26).contains(&n) {
+            return damaged("a state of another shape");
+        }
+        r.ints(&mut self.stages)?;
+        r.ints(&mut self.entered)?;
+        r.ints(&mut self.sequences)?;
+        r.ints(&mut self.loops)?;
+        let count = r.array()?;
+        self.entries.truncate(count);
+        for place in 0..count {
+            if place == self.entries.len() {
+                self.entries.push(None);
+            }
+            opt_pairs(r, &mut self.entries[place])?;
+        }
+        opt_pairs(r, &mut self.memories)?;
+        self.attrs.become_of(r)?;
+        read_armed(r, &mut self.armed)?;
+        self.partial = opt(r, read_partial)?;
+        self.raised = opt(r, read_raised)?;
+        self.rates = opt(r, read_rates)?;
+        self.seen.clear();
+        self.seen.extend_from_slice(r.bin()?);
+        r.ints(&mut self.days)?;
+        self.latest = r.int()?;
+        self.active = r.int()?;
+        r.ints(&mut self.sessions)?;
+        r.ints(&mut self.messages)?;
+        self.consent = r.int()?;
+        self.known = r.bool()?;
+        self.test = r.bool()?;
+        let texts = [
+            &mut self.anonymous_id,
+            &mut self.account_id,
+            &mut self.locale,
+            &mut self.country,
+            &mut self.timezone,
+        ];
+        for (place, text) in texts.into_iter().enumerate() {
+            *text = if 20 + place < n { r.opt_text()? } else { None };
+        }
+        if n == 26 {
+            opt_pairs(r, &mut self.young)?;
+        } else {
+            self.young = None;
+        }
+        if r.at != core.len() {
+            return damaged("bytes behind the state");
+        }
+        self.person = PersonId(person);
+        self.due = NEVER;
+        (self.before, self.earlier, self.first, self.id) = (None, None, None, None);
+        Ok(())
+    }
+}
+
 fn opt<T>(r: &mut Reader, read: impl FnOnce(&mut Reader) -> Res<T>) -> Res<Option<T>> {
     if r.nil() {
         return Ok(None);
     }
     read(r).map(Some)
+}
+
+fn opt_pairs(r: &mut Reader, found: &mut Option<Vec<(i64, i64)>>) -> Res<()> {
+    if r.nil() {
+        *found = None;
+        return Ok(());
+    }
+    r.pairs(found.get_or_insert_with(Vec::new))
 }
 
 fn starts(r: &mut Reader) -> Res<Vec<Option<i64>>> {
@@ -100,31 +172,10 @@ fn is_map(r: &Reader) -> bool {
     matches!(r.bytes.get(r.at), Some(0x80..=0x8f | 0xde | 0xdf))
 }
 
-pub fn decode_core(person: Arc<str>, core: &[u8]) -> Res<Customer> {
-    let r = &mut Reader::new(core);
-    let n = r.array()?;
-    if !(20..=26).contains(&n) {
-        return damaged("a state of another shape");
-    }
-    let mut c = Customer {
-        stages: r.ints()?,
-        entered: r.ints()?,
-        sequences: r.ints()?,
-        loops: r.ints()?,
-        ..Customer::default()
-    };
-    let count = r.array()?;
-    for _ in 0..count {
-        c.entries.push(opt(r, |r| r.pairs())?);
-    }
-    c.memories = opt(r, |r| r.pairs())?;
-    let count = r.array()?;
-    c.attrs.reserve(count.min(4096));
-    for _ in 0..count {
-        c.attrs.push(r.val()?);
-    }
+fn read_armed(r: &mut Reader, armed: &mut Vec<(i64, Armed)>) -> Res<()> {
     let count = r.map()?;
-    c.armed.reserve(count.min(4096));
+    armed.clear();
+    armed.reserve(count.min(4096));
     for _ in 0..count {
         let k = r.int()?;
         let held = if is_map(r) {
@@ -137,70 +188,55 @@ pub fn decode_core(person: Arc<str>, core: &[u8]) -> Res<Customer> {
         } else {
             Armed::At(r.int()?)
         };
-        c.armed.push((k, held));
+        armed.push((k, held));
     }
-    c.partial = opt(r, |r| {
-        let n = r.map()?;
-        (0..n)
-            .map(|_| {
-                let k = r.int()?;
-                if !is_map(r) {
-                    return Ok((k, Partial::Starts(starts(r)?)));
-                }
-                let n = r.map()?;
-                let ids: Res<Vec<_>> =
-                    (0..n).map(|_| Ok((CompactString::new(r.text()?), starts(r)?))).collect();
-                Ok((k, Partial::Ids(ids?)))
-            })
-            .collect()
-    })?;
-    c.raised = opt(r, |r| {
-        let n = r.map()?;
-        (0..n)
-            .map(|_| {
-                let k = r.int()?;
-                let n = r.array()?;
-                let all: Res<Vec<_>> = (0..n)
-                    .map(|_| {
-                        if r.array()? != 3 {
-                            return damaged("a raised signal of another shape");
-                        }
-                        Ok(Raised { until: opt(r, |r| r.int())?, id: r.bin()?.to_vec(), by: r.opt_text()? })
-                    })
-                    .collect();
-                Ok((k, all?))
-            })
-            .collect()
-    })?;
-    c.rates = opt(r, |r| {
-        let n = r.map()?;
-        (0..n).map(|_| Ok((r.int()?, r.ints()?))).collect()
-    })?;
-    c.seen = r.bin()?.to_vec();
-    c.days = r.ints()?;
-    c.latest = r.int()?;
-    c.active = r.int()?;
-    c.sessions = r.ints()?;
-    c.messages = r.ints()?;
-    c.consent = r.int()?;
-    c.known = r.bool()?;
-    c.test = r.bool()?;
-    for place in 20..n {
-        match place {
-            20 => c.anonymous_id = r.opt_text()?,
-            21 => c.account_id = r.opt_text()?,
-            22 => c.locale = r.opt_text()?,
-            23 => c.country = r.opt_text()?,
-            24 => c.timezone = r.opt_text()?,
-            _ => c.young = opt(r, |r| r.pairs())?,
-        }
-    }
-    if r.at != core.len() {
-        return damaged("bytes behind the state");
-    }
-    c.person = PersonId(person);
-    c.due = NEVER;
-    Ok(c)
+    Ok(())
+}
+
+fn read_partial(r: &mut Reader) -> Res<Vec<(i64, Partial)>> {
+    let n = r.map()?;
+    (0..n)
+        .map(|_| {
+            let k = r.int()?;
+            if !is_map(r) {
+                return Ok((k, Partial::Starts(starts(r)?)));
+            }
+            let n = r.map()?;
+            let ids: Res<Vec<_>> = (0..n).map(|_| Ok((CompactString::new(r.text()?), starts(r)?))).collect();
+            Ok((k, Partial::Ids(ids?)))
+        })
+        .collect()
+}
+
+fn read_raised(r: &mut Reader) -> Res<Vec<(i64, Vec<Raised>)>> {
+    let n = r.map()?;
+    (0..n)
+        .map(|_| {
+            let k = r.int()?;
+            let n = r.array()?;
+            let all: Res<Vec<_>> = (0..n)
+                .map(|_| {
+                    if r.array()? != 3 {
+                        return damaged("a raised signal of another shape");
+                    }
+                    Ok(Raised { until: opt(r, |r| r.int())?, id: r.bin()?.to_vec(), by: r.opt_text()? })
+                })
+                .collect();
+            Ok((k, all?))
+        })
+        .collect()
+}
+
+fn read_rates(r: &mut Reader) -> Res<Vec<(i64, Vec<i64>)>> {
+    let n = r.map()?;
+    (0..n)
+        .map(|_| {
+            let k = r.int()?;
+            let mut times = Vec::new();
+            r.ints(&mut times)?;
+            Ok((k, times))
+        })
+        .collect()
 }
 
 fn put_starts(out: &mut Vec<u8>, starts: &[Option<i64>]) {
@@ -235,10 +271,7 @@ pub fn put_core(out: &mut Vec<u8>, c: &Customer) {
         }
     }
     put_opt_pairs(out, &c.memories);
-    value::put_array(out, c.attrs.len());
-    for each in &c.attrs {
-        value::put_val(out, each);
-    }
+    c.attrs.put(out);
     value::put_map(out, c.armed.len());
     for (k, held) in &c.armed {
         value::put_int(out, *k);

@@ -2,6 +2,7 @@
 //!
 //! In: JSON. Out: a `Program`, or a sentence: what in it this version does not know (Python runs it then).
 
+use crate::attrs;
 use crate::event::Vocab;
 use crate::expr::Expr;
 use crate::ops::{Op, Sequence};
@@ -160,7 +161,7 @@ impl Program {
             passive: plans(d.passive, &vocab)?,
             silences: d.silences,
             befores: all(&d.befores, |each| Read::parse(each, &vocab))?,
-            empties: d.empties.iter().map(from_json).collect(),
+            empties: attrs::written(&d.empties.iter().map(from_json).collect::<Vec<_>>()),
             forget_anonymous: d.forget_anonymous,
             forget_known: d.forget_known,
             dedup_window: d.dedup_window,

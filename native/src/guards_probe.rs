@@ -2,6 +2,7 @@
 //!
 //! In: descriptions as JSON, the state as a msgpack map. Out: msgpack of what is read.
 
+use crate::attrs::{written, Attrs};
 use crate::customer::Customer;
 use crate::event::Vocab;
 use crate::expr::{eval, Expr, Scope};
@@ -53,7 +54,7 @@ fn customer(bytes: &[u8]) -> PyResult<Customer> {
         Some(pairs.iter().map(|(k, n)| (int(k), int(n))).collect())
     };
     Ok(Customer {
-        attrs: list("attrs").unwrap_or_default(),
+        attrs: Attrs::of(&written(&list("attrs").unwrap_or_default())).expect("they were written here"),
         before: list("before"),
         stages: given.ints("stages"),
         entered: given.ints("entered"),

@@ -3,7 +3,7 @@
 //! In: a state at rest (`engine/state.py`). Out: the state with its history (`engine/recent.py appended`,
 //! `engine/memory.py written`). Histories that are due to be folded are left to Python.
 
-use crate::customer::{decode_core, put_core, Customer, HEADER, NEVER, VERSION};
+use crate::customer::{put_core, Customer, HEADER, NEVER, VERSION};
 use crate::event::{Event, Vocab};
 use crate::rows::put_row;
 use crate::value::{damaged, Res};
@@ -52,28 +52,24 @@ impl Hot {
         }
     }
 
-    /// Wake somebody up. None: of another format or layout, nobody, or with slots that are young.
-    pub fn wake(person: Arc<str>, blob: &[u8], fingerprint: &[u8; 4], keep: bool) -> Res<Option<Hot>> {
+    /// Wake somebody up who rests in a state, in the memory of who was here before. False, and not to be used: it is
+    /// of another format or layout, nobody's, or has slots that are young.
+    pub fn wake(&mut self, person: Arc<str>, blob: &[u8], fingerprint: &[u8; 4], keep: bool) -> Res<bool> {
         if blob.len() < HEADER || blob[0] != VERSION || blob[9..13] != fingerprint[..] {
-            return Ok(None);
+            return Ok(false);
         }
         let end = core_end(blob);
         if end == HEADER {
-            return Ok(None);
+            return Ok(false);
         }
         if end > blob.len() {
             return damaged("a state cut short");
         }
-        let mut c = decode_core(person, &blob[HEADER..end])?;
-        if c.young.is_some() {
-            return Ok(None);
-        }
-        c.due = due_at(blob);
-        let mut hot = Hot::new(c);
-        if keep {
-            hot.rest = blob.to_vec();
-        }
-        Ok(Some(hot))
+        self.c.become_of(person, &blob[HEADER..end])?;
+        self.c.due = due_at(blob);
+        self.written(if keep { blob } else { &[] });
+        self.known = true;
+        Ok(self.c.young.is_none())
     }
 
     pub fn note_event(&mut self, e: &Event, vocab: &Vocab) {

@@ -4,6 +4,7 @@
 #![allow(clippy::type_complexity, clippy::too_many_arguments)]
 
 mod arming;
+mod attrs;
 mod batch;
 mod core;
 mod customer;

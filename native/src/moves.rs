@@ -262,7 +262,7 @@ fn enter(at: &At, c: &mut Customer, j: usize, left: i64, target: i64) -> Res<()>
     if left != NOWHERE {
         // The event that makes somebody enter `start` is the first in it: what it left in the slots stays.
         for (slot, empty) in &journey.stage_slots {
-            c.attrs[*slot] = empty.clone();
+            c.attrs.set(*slot, empty.clone());
         }
         for (memory, inside) in &entry.remembers {
             if !inside.contains(&left) {
@@ -301,7 +301,7 @@ fn enter(at: &At, c: &mut Customer, j: usize, left: i64, target: i64) -> Res<()>
 }
 
 pub fn sum(left: i64, right: i64) -> Res<i64> {
-    left.checked_add(right).ok_or_else(|| Damaged("a time beyond 64 bits".into()))
+    left.checked_add(right).ok_or(Damaged("a time beyond 64 bits"))
 }
 
 /// The seconds that an `after` says in microseconds; unknown, or out of reach, arms nothing.

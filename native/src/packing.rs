@@ -77,7 +77,7 @@ impl Packing {
             return damaged("a packed state without its dictionary");
         };
         let rest = &blob[HEAD + 1..];
-        let size = content_size(rest).ok_or_else(|| Damaged("a packed state cut short".to_string()))?;
+        let size = content_size(rest).ok_or(Damaged("a packed state cut short"))?;
         self.scratch.clear();
         self.scratch.reserve(size);
         match unpack.decompress_to_buffer(rest, &mut self.scratch) {

@@ -7,6 +7,7 @@
 //! Python is called for two things only, the due of who is foreign and the folding of a history: all else runs
 //! without its lock.
 
+use crate::attrs::Attrs;
 use crate::customer::{Customer, PersonId, NEVER, NOWHERE};
 use crate::event::{Actor, Event};
 use crate::hot::{due_at, History, Hot};
@@ -53,7 +54,11 @@ enum Found {
 pub struct Partition {
     pub p: Arc<Program>,
     pub rest: Shared,
+    /// Decoded, and touched not long ago.
     pub hot: AHashMap<Person, Box<Hot>>,
+    /// Decoded, and as they are at rest: hot before, and not touched since. Who is among them still when `hot` is full
+    /// again leaves, so that those who come often stay.
+    cooling: AHashMap<Person, Box<Hot>>,
     /// In the order they were first touched since the last drain; some may have left since.
     touched: Vec<Person>,
     /// Forgotten since the last drain, and whether a state of theirs is at rest.
@@ -82,6 +87,7 @@ impl Partition {
             p,
             rest,
             hot: AHashMap::new(),
+            cooling: AHashMap::new(),
             touched: Vec::new(),
             gone: AHashMap::new(),
             foreign: AHashSet::new(),
@@ -105,16 +111,20 @@ impl Partition {
         if self.hot.contains_key(person) {
             return Ok(Found::Hot);
         }
+        if let Some((name, hot)) = self.cooling.remove_entry(person) {
+            self.hot.insert(name, hot);
+            return Ok(Found::Hot);
+        }
         if !self.gone.is_empty() && self.gone.contains_key(person) {
             return Ok(if self.horizon == NEVER { Found::Nobody } else { Found::Foreign });
         }
         let mut states = self.rest.lock();
         let Some((name, blob)) = states.plain(person).map_err(failed)? else { return Ok(Found::Nobody) };
         // The name that the states have: so that there is one of each person, not one an event.
-        match Hot::wake(name.clone(), blob, &self.p.fingerprint, self.horizon != NEVER) {
-            Ok(Some(mut hot)) => {
-                hot.known = true;
-                self.hot.insert(name.clone(), Box::new(hot));
+        let mut hot = Box::new(Hot::new(Customer::default()));
+        match hot.wake(name.clone(), blob, &self.p.fingerprint, self.horizon != NEVER) {
+            Ok(true) => {
+                self.hot.insert(name.clone(), hot);
                 Ok(Found::Hot)
             }
             // Python says what is wrong with it, if anything is.
@@ -124,6 +134,7 @@ impl Partition {
 
     /// Hand a person over to Python until the next drain.
     pub fn flush(&mut self, person: &Person) {
+        self.cooling.remove(person);
         if let Some(hot) = self.hot.remove(person) {
             if hot.touched {
                 let (History::Bytes(history) | History::Foldable(history)) = self.history(&hot);
@@ -249,7 +260,7 @@ impl Partition {
             sequences: vec![0; count],
             loops: vec![0; count],
             entries: vec![None; count],
-            attrs: p.empties.clone(),
+            attrs: Attrs::of(&p.empties).expect("they were written here"),
             latest: t,
             active: t,
             sessions: vec![t; p.silences.len()],
@@ -425,7 +436,7 @@ impl Partition {
         fold: &Py<PyAny>,
         mut give: impl FnMut(&Person, Option<&[u8]>),
     ) -> PyResult<usize> {
-        let leaving = self.hot.len() > self.cache;
+        let many = self.hot.len() > self.cache;
         let keep = self.horizon != NEVER;
         let mut count = 0;
         for person in std::mem::take(&mut self.touched) {
@@ -450,20 +461,25 @@ impl Partition {
             self.rest.lock().put(&person, &self.scratch);
             give(&person, Some(&self.scratch));
             count += 1;
-            if leaving {
-                self.hot.remove(&person);
-            } else {
+            if !many {
                 hot.written(if keep { &self.scratch } else { &[] });
                 hot.known = true;
             }
         }
-        if leaving {
-            self.hot.clear();
-        }
+        self.cool(many);
         self.gone.clear();
         self.foreign.clear();
         self.grown = 0;
         Ok(count)
+    }
+
+    /// Let those go who have not been touched for long, or all of them.
+    fn cool(&mut self, all: bool) {
+        if !all && self.hot.len() <= self.cache / 2 {
+            return;
+        }
+        let hot = std::mem::take(&mut self.hot);
+        self.cooling = if all { AHashMap::new() } else { hot };
     }
 
     /// Whose states were put to rest for Python, and whether no drain has told of them before.
@@ -479,7 +495,7 @@ impl Partition {
 
     /// Take in a state at rest, as a former drain gave it. False: Python knows what is wrong with it.
     pub fn load(&mut self, person: Person, blob: &[u8]) -> bool {
-        if !self.hot.is_empty() || !self.gone.is_empty() {
+        if !self.hot.is_empty() || !self.cooling.is_empty() || !self.gone.is_empty() {
             self.put_down(&person);
         }
         let Some((due, ours)) = self.rest.lock().load(person.clone(), blob) else { return false };

@@ -143,7 +143,8 @@ pub struct Program {
     pub passive: Vec<Plan>,
     pub silences: Vec<i64>,
     pub befores: Vec<Read>,
-    pub empties: Vec<Val>,
+    /// The attributes of somebody new, as they are written.
+    pub empties: Vec<u8>,
     pub forget_anonymous: Option<i64>,
     pub forget_known: Option<i64>,
     pub dedup_window: i64,

@@ -19,12 +19,13 @@ pub enum Val {
 
 /// Bytes that are no msgpack of ours, or a number that does not fit: the caller gives up on the fast way.
 #[derive(Debug)]
-pub struct Damaged(pub String);
+pub struct Damaged(pub &'static str);
 
 pub type Res<T> = Result<T, Damaged>;
 
-pub fn damaged<T>(what: &str) -> Res<T> {
-    Err(Damaged(what.to_string()))
+#[cold]
+pub fn damaged<T>(what: &'static str) -> Res<T> {
+    Err(Damaged(what))
 }
 
 impl Val {
@@ -245,8 +246,11 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn be(&mut self, n: usize) -> Res<u64> {
-        Ok(self.take(n)?.iter().fold(0, |sum, byte| sum << 8 | *byte as u64))
+    #[inline]
+    fn be<const N: usize>(&mut self) -> Res<u64> {
+        let mut wide = [0; 8];
+        wide[8 - N..].copy_from_slice(self.take(N)?);
+        Ok(u64::from_be_bytes(wide))
     }
 
     /// Whether the next value is nil; it is taken then.
@@ -265,24 +269,25 @@ impl<'a> Reader<'a> {
         self.int_of(tag)
     }
 
+    #[inline]
     fn int_of(&mut self, tag: u8) -> Res<i64> {
         Ok(match tag {
             0x00..=0x7f => tag as i64,
             0xe0..=0xff => tag as i8 as i64,
-            0xcc => self.be(1)? as i64,
-            0xcd => self.be(2)? as i64,
-            0xce => self.be(4)? as i64,
+            0xcc => self.be::<1>()? as i64,
+            0xcd => self.be::<2>()? as i64,
+            0xce => self.be::<4>()? as i64,
             0xcf => {
-                let value = self.be(8)?;
+                let value = self.be::<8>()?;
                 if value > i64::MAX as u64 {
                     return damaged("an integer beyond 64 bits");
                 }
                 value as i64
             }
-            0xd0 => self.be(1)? as u8 as i8 as i64,
-            0xd1 => self.be(2)? as u16 as i16 as i64,
-            0xd2 => self.be(4)? as u32 as i32 as i64,
-            0xd3 => self.be(8)? as i64,
+            0xd0 => self.be::<1>()? as u8 as i8 as i64,
+            0xd1 => self.be::<2>()? as u16 as i16 as i64,
+            0xd2 => self.be::<4>()? as u32 as i32 as i64,
+            0xd3 => self.be::<8>()? as i64,
             _ => return damaged("expected an integer"),
         })
     }
@@ -298,10 +303,15 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn array(&mut self) -> Res<usize> {
         let tag = self.byte()?;
+        self.array_of(tag)
+    }
+
+    #[inline]
+    fn array_of(&mut self, tag: u8) -> Res<usize> {
         Ok(match tag {
             0x90..=0x9f => (tag & 15) as usize,
-            0xdc => self.be(2)? as usize,
-            0xdd => self.be(4)? as usize,
+            0xdc => self.be::<2>()? as usize,
+            0xdd => self.be::<4>()? as usize,
             _ => return damaged("expected an array"),
         })
     }
@@ -309,10 +319,15 @@ impl<'a> Reader<'a> {
     #[inline]
     pub fn map(&mut self) -> Res<usize> {
         let tag = self.byte()?;
+        self.map_of(tag)
+    }
+
+    #[inline]
+    fn map_of(&mut self, tag: u8) -> Res<usize> {
         Ok(match tag {
             0x80..=0x8f => (tag & 15) as usize,
-            0xde => self.be(2)? as usize,
-            0xdf => self.be(4)? as usize,
+            0xde => self.be::<2>()? as usize,
+            0xdf => self.be::<4>()? as usize,
             _ => return damaged("expected a map"),
         })
     }
@@ -325,9 +340,9 @@ impl<'a> Reader<'a> {
     fn text_of(&mut self, tag: u8) -> Res<&'a str> {
         let n = match tag {
             0xa0..=0xbf => (tag & 31) as usize,
-            0xd9 => self.be(1)? as usize,
-            0xda => self.be(2)? as usize,
-            0xdb => self.be(4)? as usize,
+            0xd9 => self.be::<1>()? as usize,
+            0xda => self.be::<2>()? as usize,
+            0xdb => self.be::<4>()? as usize,
             _ => return damaged("expected a text"),
         };
         std::str::from_utf8(self.take(n)?).or_else(|_| damaged("a text that is not UTF-8"))
@@ -342,30 +357,63 @@ impl<'a> Reader<'a> {
 
     pub fn bin(&mut self) -> Res<&'a [u8]> {
         let n = match self.byte()? {
-            0xc4 => self.be(1)? as usize,
-            0xc5 => self.be(2)? as usize,
-            0xc6 => self.be(4)? as usize,
+            0xc4 => self.be::<1>()? as usize,
+            0xc5 => self.be::<2>()? as usize,
+            0xc6 => self.be::<4>()? as usize,
             _ => return damaged("expected bytes"),
         };
         self.take(n)
     }
 
-    pub fn ints(&mut self) -> Res<Vec<i64>> {
+    /// Put integers where others were.
+    pub fn ints(&mut self, found: &mut Vec<i64>) -> Res<()> {
         let n = self.array()?;
-        let mut found = Vec::with_capacity(n.min(4096));
+        found.clear();
+        found.reserve(n.min(4096));
         for _ in 0..n {
             found.push(self.int()?);
         }
-        Ok(found)
+        Ok(())
     }
 
-    pub fn pairs(&mut self) -> Res<Vec<(i64, i64)>> {
+    /// Put pairs where others were.
+    pub fn pairs(&mut self, found: &mut Vec<(i64, i64)>) -> Res<()> {
         let n = self.map()?;
-        let mut found = Vec::with_capacity(n.min(4096));
+        found.clear();
+        found.reserve(n.min(4096));
         for _ in 0..n {
             found.push((self.int()?, self.int()?));
         }
-        Ok(found)
+        Ok(())
+    }
+
+    /// Pass over a value, and fail where `val` would.
+    pub fn pass(&mut self) -> Res<()> {
+        let mut left = 1;
+        while left > 0 {
+            left -= 1;
+            let tag = self.byte()?;
+            match tag {
+                0x00..=0x7f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => {}
+                0xcc | 0xd0 => self.at += 1,
+                0xcd | 0xd1 => self.at += 2,
+                0xca | 0xce | 0xd2 => self.at += 4,
+                0xcb | 0xd3 => self.at += 8,
+                0xcf => drop(self.int_of(tag)?),
+                0xa0..=0xbf | 0xd9..=0xdb => drop(self.text_of(tag)?),
+                0xc4..=0xc6 => {
+                    self.at -= 1;
+                    self.bin()?;
+                }
+                0x90..=0x9f | 0xdc | 0xdd => left += self.array_of(tag)?,
+                0x80..=0x8f | 0xde | 0xdf => left += 2 * self.map_of(tag)?,
+                _ => return damaged("a kind of value that no state has"),
+            }
+        }
+        if self.at > self.bytes.len() {
+            return damaged(SHORT);
+        }
+        Ok(())
     }
 
     pub fn val(&mut self) -> Res<Val> {
@@ -374,8 +422,8 @@ impl<'a> Reader<'a> {
             0xc0 => Val::Nil,
             0xc2 => Val::Bool(false),
             0xc3 => Val::Bool(true),
-            0xca => Val::Num(f32::from_bits(self.be(4)? as u32) as f64),
-            0xcb => Val::Num(f64::from_bits(self.be(8)?)),
+            0xca => Val::Num(f32::from_bits(self.be::<4>()? as u32) as f64),
+            0xcb => Val::Num(f64::from_bits(self.be::<8>()?)),
             0xa0..=0xbf | 0xd9..=0xdb => Val::str(self.text_of(tag)?),
             0xc4..=0xc6 => {
                 self.at -= 1;
