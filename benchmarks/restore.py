@@ -79,8 +79,18 @@ async def measure(bootstrap: str, chosen: Any) -> None:
             count += 1
             load(key.decode(), state)
 
+        load_run = getattr(partition, "load_run", None)
+
+        def run(records: Any, place: int, load_run: Any = load_run) -> int:
+            nonlocal count
+            reached = load_run(records, place)
+            count += reached - place
+            return int(reached)
+
         began = time.perf_counter()
-        await read_changelog(client, topic, 0, keep, lambda at, end: None, from_offset=offset)
+        await read_changelog(
+            client, topic, 0, keep, lambda at, end: None, from_offset=offset, run=load_run and run
+        )
         assert partition.next_due
         seconds = time.perf_counter() - began
         print(f"{name}: {count:,} records in {seconds:.1f} s, {count / seconds:,.0f} a second")

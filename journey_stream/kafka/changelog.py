@@ -10,15 +10,19 @@ stops the partition when none does.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from journey_stream.errors import StateError
+from journey_stream.kafka.fetched import read_compiled
 
 META_KEY: Final = b"\x00checkpoint"
 """Key of the meta record; no person's key starts with a NUL byte, since that would clash with it."""
+
+Run = Callable[[Sequence[Any], int], int]
 
 _FETCH_BYTES = 8 << 20
 
@@ -31,6 +35,7 @@ async def read_changelog(
     progress: Callable[[int, int], None],
     inspect: Callable[[bytes], None] | None = None,
     from_offset: int = 0,
+    run: Run | None = None,
 ) -> bytes | None:
     """Feed every state to `load` and give the value of the last meta record read, None if there is none.
 
@@ -42,6 +47,8 @@ async def read_changelog(
         progress: is told (offset reached, end) after each batch.
         inspect: asked about every key in the end, if given; raises StateError for a state it cannot read.
         from_offset: what stands before this offset is left out; the caller has it.
+        run: takes as many states as it can of a sequence of records, from a place on, and gives the place it
+            came to; what it leaves is for `load`. Of the compiled core, which then reads what is fetched.
 
     Raises:
         StateError: the partition does not exist, ends before `from_offset`, or a state in it cannot be read.
@@ -56,6 +63,8 @@ async def read_changelog(
         **client,
     )
     await consumer.start()
+    if run is not None:
+        read_compiled(consumer)
     try:
         partitions = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 (no public call before assign)
         if partition not in partitions:
@@ -78,8 +87,11 @@ async def read_changelog(
         position = await consumer.position(tp)
         progress(position, end)
         while position < end:
-            for record in (await consumer.getmany(tp, timeout_ms=200)).get(tp, ()):
-                reading.take(record)
+            for found in (await consumer.getmany(tp, timeout_ms=200)).get(tp, ()):
+                if run is None:
+                    reading.take(found)
+                else:
+                    await reading.take_all(found, run)
             position = await consumer.position(tp)
             progress(position, end)
         if inspect is not None:
@@ -100,6 +112,18 @@ class _Reading:
         """Key to offset and reason, of records that no later one has replaced."""
         self._load = load
         self._offsets: dict[bytes, int] | None = {} if keep_offsets else None
+
+    async def take_all(self, records: Sequence[Any], run: Run) -> None:
+        place, count = 0, len(records)
+        while place < count:
+            # Which unreadable one a later record replaces is looked for record by record.
+            if self._offsets is None and not self.unreadable:
+                # Beside the loop, which fetches on meanwhile. If this is cancelled, the thread works to its
+                # end on states that nobody uses.
+                place = await asyncio.to_thread(run, records, place)
+            if place < count:
+                self.take(records[place])
+                place += 1
 
     def take(self, record: Any) -> None:
         key = record.key

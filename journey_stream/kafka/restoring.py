@@ -9,7 +9,7 @@ what is wrong is then told as if there had been none.
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 from faust.types import TP
@@ -71,6 +71,12 @@ async def restore(
             restored += 1
             load(key.decode(), state)
 
+        def run(records: Sequence[Any], place: int) -> int:
+            nonlocal restored
+            reached: int = logic.engine.load_run(records, place)
+            restored += reached - place
+            return reached
+
         def inspect(key: bytes) -> None:
             logic.engine.customer(key.decode())
 
@@ -86,6 +92,7 @@ async def restore(
             reached,
             inspect if look else None,
             0 if warm is None else warm.offset,
+            run if hasattr(logic.engine, "load_run") else None,
         )
         if value is None and warm is not None:
             value = warm.meta

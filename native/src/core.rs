@@ -134,6 +134,16 @@ impl Core {
         self.partition.load(Arc::from(person), blob)
     }
 
+    /// Take in the states of a changelog as they were fetched, from `start` on; gives the place of the first that is
+    /// none of a person's, or not readable.
+    fn load_run(&mut self, py: Python, records: &Fetched, start: usize) -> usize {
+        let partition = &mut self.partition;
+        py.allow_threads(|| {
+            let count = records.end - records.begin;
+            (start..count).find(|place| !partition.load_fetched(records, *place)).unwrap_or(count)
+        })
+    }
+
     // What came of it.
 
     /// Records, changes and counts since the last drain, one by one.

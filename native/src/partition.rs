@@ -10,6 +10,7 @@
 use crate::attrs::Attrs;
 use crate::customer::{Customer, PersonId, NEVER, NOWHERE};
 use crate::event::{Actor, Event};
+use crate::fetched::Fetched;
 use crate::hot::{due_at, History, Hot};
 use crate::ids::fingerprint;
 use crate::moves::{anonymous_id, Run};
@@ -502,6 +503,15 @@ impl Partition {
         // Written under other definitions: when something is due has to be worked out anew.
         self.queue.load(person, due, if ours { due } else { 0 });
         true
+    }
+
+    /// The same for a record of a changelog.
+    pub fn load_fetched(&mut self, records: &Fetched, place: usize) -> bool {
+        let (rows, place) = (&records.rows, records.begin + place);
+        match (rows.key(place).map(std::str::from_utf8), rows.value(place)) {
+            (Some(Ok(person)), Some(blob)) if !person.starts_with('\0') => self.load(Arc::from(person), blob),
+            _ => false,
+        }
     }
 
     /// Put a person to rest, for Python to look at; they stay with whom they are.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from random import Random
+from typing import Any
 
 import msgspec
 import pytest
 
 from journey_stream.errors import StateError
-from journey_stream.kafka.changelog import META_KEY, read_changelog
+from journey_stream.kafka.changelog import META_KEY, Run, read_changelog
 from journey_stream.kafka.meta import META_FORMAT, read_meta, write_meta
 from journey_stream.settings import Settings
 from tests.kafka.cluster import client, send, topics
@@ -22,9 +24,33 @@ def load(key: bytes, state: bytes | None) -> None:
         raise StateError("cannot be read")
 
 
-async def read(settings: Settings, inspect: Callable[[bytes], None] | None = None) -> bytes | None:
+def load_run(records: Sequence[Any], place: int) -> int:
+    """As the compiled core: up to the first that is no state, or cannot be read."""
+    for at in range(place, len(records)):
+        key, state = records[at].key, records[at].value
+        try:
+            if key == META_KEY or state is None:
+                return at
+            load(key, state)
+        except (StateError, UnicodeDecodeError):
+            return at
+    return len(records)
+
+
+core = pytest.mark.skipif(find_spec("journey_stream_native") is None, reason="there is no compiled core")
+RUNS: dict[str, Run | None] = {"record by record": None, "in runs": load_run}
+
+
+@pytest.fixture(params=["record by record", pytest.param("in runs", marks=core)])
+def run(request: pytest.FixtureRequest) -> Run | None:
+    return RUNS[request.param]
+
+
+async def read(
+    settings: Settings, run: Run | None, inspect: Callable[[bytes], None] | None = None
+) -> bytes | None:
     name = (await topics(settings)).changelog
-    return await read_changelog(client(settings), name, 0, load, lambda at, end: None, inspect)
+    return await read_changelog(client(settings), name, 0, load, lambda at, end: None, inspect, run=run)
 
 
 async def fill(settings: Settings, *records: tuple[bytes, bytes | None]) -> str:
@@ -34,34 +60,38 @@ async def fill(settings: Settings, *records: tuple[bytes, bytes | None]) -> str:
 
 
 async def test_a_record_that_cannot_be_read_is_named_by_its_place_and_not_by_its_customer(
-    deployment: Callable[..., Settings],
+    deployment: Callable[..., Settings], run: Run | None
 ) -> None:
     settings = deployment()
     name = await fill(settings, (b"a", b"1"), (b"ada", b"poison"), (b"b", b"poison"))
     with pytest.raises(StateError) as raised:
-        await read(settings)
+        await read(settings, run)
     for part in (f"{name}[0]@1 and 1 more", "cannot be read", "newer record under the same key"):
         assert part in str(raised.value)
     assert "ada" not in str(raised.value)
 
 
-async def test_a_key_that_is_no_text_is_named_too(deployment: Callable[..., Settings]) -> None:
+async def test_a_key_that_is_no_text_is_named_too(
+    deployment: Callable[..., Settings], run: Run | None
+) -> None:
     settings = deployment()
     name = await fill(settings, (b"\xff\xfe", b"1"))
     with pytest.raises(StateError, match=rf"{name}\[0\]@0: .*utf-8"):
-        await read(settings)
+        await read(settings, run)
 
 
 @pytest.mark.parametrize("newer", [b"good", None])
 async def test_a_newer_record_under_the_same_key_is_the_way_out(
-    deployment: Callable[..., Settings], newer: bytes | None
+    deployment: Callable[..., Settings], newer: bytes | None, run: Run | None
 ) -> None:
     settings = deployment()
     await fill(settings, (b"ada", b"poison"), (META_KEY, b"meta"), (b"ada", newer))
-    assert b"meta" == await read(settings)
+    assert b"meta" == await read(settings, run)
 
 
-async def test_a_second_look_finds_what_the_first_did_not_decode(deployment: Callable[..., Settings]) -> None:
+async def test_a_second_look_finds_what_the_first_did_not_decode(
+    deployment: Callable[..., Settings], run: Run | None
+) -> None:
     settings = deployment()
     name = await fill(settings, (b"a", b"1"), (b"b", b"2"))
 
@@ -70,21 +100,29 @@ async def test_a_second_look_finds_what_the_first_did_not_decode(deployment: Cal
             raise StateError("damaged inside")
 
     with pytest.raises(StateError, match=rf"{name}\[0\]@1: damaged inside"):
-        await read(settings, look)
+        await read(settings, run, look)
 
 
 async def test_who_kept_what_came_before_an_offset_reads_the_tail_alone(
-    deployment: Callable[..., Settings],
+    deployment: Callable[..., Settings], run: Run | None
 ) -> None:
     settings = deployment()
     name = await fill(settings, (b"a", b"1"), (META_KEY, b"old"), (b"b", b"2"), (META_KEY, b"new"))
     loaded: list[bytes] = []
 
+    def take(key: bytes, state: bytes | None) -> None:
+        loaded.append(key)
+
+    def take_one(records: Sequence[Any], place: int) -> int:
+        if records[place].key == META_KEY:
+            return place
+        take(records[place].key, records[place].value)
+        return place + 1
+
     async def tail(offset: int) -> bytes | None:
         loaded.clear()
-        return await read_changelog(
-            client(settings), name, 0, lambda k, v: loaded.append(k), lambda at, end: None, from_offset=offset
-        )
+        more: dict[str, Any] = {"from_offset": offset, "run": run and take_one}
+        return await read_changelog(client(settings), name, 0, take, lambda at, end: None, **more)
 
     assert (b"new", [b"b"]) == (await tail(2), loaded)
     assert (None, []) == (await tail(4), loaded)

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from aiokafka.structs import ConsumerRecord
 from engine.histories import PROGRAM
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -13,13 +14,16 @@ from hypothesis import strategies as st
 from journey_stream.engine.packing import SAMPLES, is_packed
 from journey_stream.engine.program import Program
 from journey_stream.engine.state import HEADER, HEADER_1, VERSION
-from journey_stream.engine.store import CUT_AT_ONCE, Store
+from journey_stream.engine.store import CUT_AT_ONCE, LAYOUT_KEY, Store
 from journey_stream.errors import StateError
 from journey_stream.values import MINUTE, NEVER
 
 pytest.importorskip("journey_stream_native")
 
+from journey_stream_native import Fetched
+
 from journey_stream.engine.compiled_store import CompiledStore
+from tests.native.cores import fast
 
 PEOPLE = ("ann", "bob", "cyd", "anon:1", "é", "x" * 300)
 
@@ -193,3 +197,36 @@ def test_packing_and_looking_at_the_same_time_neither_wait_for_ever_nor_differ()
             each.result(timeout=60)
     assert all(each == known for each in found)
     assert all(is_packed(blob) for _, blob in store.blobs.items())
+
+
+def test_a_changelog_is_taken_in_runs_up_to_what_is_no_readable_state_of_somebody() -> None:
+    rows: list[tuple[bytes, bytes | None]] = [
+        (b"ann", blob_of(due=5)),
+        (b"bob", blob_of(due=3, ours=False)),
+        (LAYOUT_KEY.encode() + b"1", PROGRAM.layout_bytes),
+        (b"\0checkpoint", b"meta"),
+        (b"cyd", blob_of(due=9, newest=4)),
+        (b"cyd", None),
+        (b"ann", blob_of(due=7)),
+        (b"dan", b"torn"),
+        (b"\xff", blob_of()),
+        (b"eve", blob_of(due=NEVER)),
+    ]
+    records = Fetched.of(
+        [
+            ConsumerRecord("c", 0, offset, 0, 0, key, value, 0, -1, 0, ())
+            for offset, (key, value) in enumerate(rows)
+        ]
+    )
+    one, other = fast(PROGRAM), fast(PROGRAM)
+    stops, place = [], 0
+    while (place := one.load_run(records, place)) < len(rows):
+        stops.append(place)
+        place += 1
+    assert stops == [2, 3, 5, 7, 8]
+    for place in (0, 1, 4, 6, 9):
+        key, value = rows[place]
+        other.load(key.decode(), value)
+    assert dict(one._store.blobs.items()) == dict(other._store.blobs.items())
+    assert (one.next_due, one.timers_pending) == (other.next_due, other.timers_pending)
+    assert one.load_run([], 0) == 0

@@ -258,6 +258,11 @@ class Group:
         self.assigned: set[TP] = set()
         self.thread = self
 
+    @property
+    def is_member(self) -> bool:
+        """Whether no other process has taken the place of this one in the group."""
+        return self._broker.member is self._wire.process
+
     def hold(self, tp: TP) -> None:
         self.held |= {tp}
 

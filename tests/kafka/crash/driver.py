@@ -282,7 +282,7 @@ class _Play:
         process.wake()
         await asyncio.sleep(TOLD_SECONDS)
         if not process.dead:
-            process.run(_regroup(worker, set()))
+            process.run(_regroup(worker))
 
     def _compare_offsets(self) -> None:
         """The group's offset and the state become visible at one moment."""
@@ -322,13 +322,13 @@ class _Play:
             yield
 
 
-async def _regroup(worker: JourneyWorker, gets: set[TP] | None = None) -> None:
-    """A rebalance: all is taken away, then comes what the process `gets` (None = all it had)."""
+async def _regroup(worker: JourneyWorker) -> None:
+    """A rebalance: all is taken away, then comes back all, or nothing if the group has another member now."""
     group: Any = worker.consumer
     had, group.assigned = group.assigned, set()
     await worker.partitions_revoked(had)
     await asyncio.sleep(REGROUP_SECONDS)
-    group.assigned = had if gets is None else gets
+    group.assigned = had if group.is_member else set()
     await worker.partitions_assigned(set(group.assigned))
 
 

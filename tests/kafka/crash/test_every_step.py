@@ -136,6 +136,10 @@ NEVER_HERE = {
         "_direct_starts(broker, tp, logic, meta.direct)",
     ): "without the hop: test_keyed_input.py",
     ("start_offsets", "_direct_starts(broker, tp, logic, {})"): "without the hop: test_keyed_input.py",
+    (
+        "read_changelog",
+        "reading.take_all(found, run)",
+    ): "the compiled core, beside the loop: tests/kafka/test_changelog.py, and at_scale with kill -9",
     ("restore", "read(warm)"): "with a standby: tests/kafka/test_standbys.py",
     (
         "JourneyLane._take_over",
