@@ -62,7 +62,7 @@ class Side:
         engine.load(*layout)
         rows: list[tuple[str, bytes | None]] = [layout]
         for number in range(count):
-            person, blob = name(number), bytes(bytearray(blobs[number % len(blobs)]))
+            person, blob = name(number), later(blobs[number % len(blobs)], number)
             engine.load(person, blob)
             if self.states is not None:
                 rows.append((person, blob))
@@ -118,6 +118,12 @@ class Side:
     @property
     def rate(self) -> float:
         return self.events / self.cpu
+
+
+def later(blob: bytes, number: int) -> bytes:
+    """A copy of a state that is due so many seconds later: no two are due at one time. NEVER stays."""
+    due = due_of(blob)
+    return bytes(bytearray(blob)) if due == NEVER else redated(blob, due + number * SECOND)
 
 
 def visit(person: str, at: int, number: int) -> bytes:
