@@ -63,9 +63,9 @@ async def read_changelog(
         **client,
     )
     await consumer.start()
-    if run is not None:
-        read_compiled(consumer)
     try:
+        if run is not None:
+            read_compiled(consumer)
         partitions = await consumer._client._wait_on_metadata(topic)  # noqa: SLF001 (no public call before assign)
         if partition not in partitions:
             msg = (

@@ -36,7 +36,7 @@ impl Attrs {
         Ok(made)
     }
 
-    /// Take another array in, in the memory of this one.
+    /// Take an array in; nothing is left of the one before.
     pub fn become_of(&mut self, r: &mut Reader) -> Res<()> {
         let count = r.array()?;
         let start = r.at;

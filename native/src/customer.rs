@@ -86,9 +86,8 @@ impl std::ops::Deref for PersonId {
 }
 
 impl Customer {
-    /// Become somebody else: what their state says, and nothing of who was here before but the memory.
-    ///
-    /// A state that is damaged leaves nobody who may be used.
+    /// Become who a state is of; nothing is left of who was here before. Of a damaged state nobody comes who may be
+    /// used.
     pub fn become_of(&mut self, person: Arc<str>, core: &[u8]) -> Res<()> {
         let r = &mut Reader::new(core);
         let n = r.array()?;

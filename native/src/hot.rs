@@ -52,8 +52,8 @@ impl Hot {
         }
     }
 
-    /// Wake somebody up who rests in a state, in the memory of who was here before. False, and not to be used: it is
-    /// of another format or layout, nobody's, or has slots that are young.
+    /// Become who rests in a state. False, and not to be used: it is of another format or layout, nobody's, or has
+    /// slots that are young.
     pub fn wake(&mut self, person: Arc<str>, blob: &[u8], fingerprint: &[u8; 4], keep: bool) -> Res<bool> {
         if blob.len() < HEADER || blob[0] != VERSION || blob[9..13] != fingerprint[..] {
             return Ok(false);
