@@ -29,31 +29,25 @@ pub struct Attrs {
 }
 
 impl Attrs {
-    /// Of a whole array.
-    pub fn of(bytes: &[u8]) -> Res<Attrs> {
-        let mut made = Attrs::default();
-        made.become_of(&mut Reader::new(bytes))?;
-        Ok(made)
-    }
-
-    /// Take an array in; nothing is left of the one before.
-    pub fn become_of(&mut self, r: &mut Reader) -> Res<()> {
+    /// Take an array in.
+    pub fn read(r: &mut Reader) -> Res<Attrs> {
         let count = r.array()?;
         let start = r.at;
-        self.begins.clear();
-        self.begins.reserve(count.min(4096) + 1);
+        let mut begins = Vec::with_capacity(count.min(4096) + 1);
         for _ in 0..count {
-            self.begins.push((r.at - start) as u32);
+            begins.push((r.at - start) as u32);
             if !r.nil() {
                 r.pass()?;
             }
         }
-        self.begins.push((r.at - start) as u32);
-        self.raw.clear();
-        self.raw.extend_from_slice(&r.bytes[start..r.at]);
-        self.made.iter_mut().for_each(|made| drop(made.take()));
-        self.made.resize_with(count, OnceLock::new);
-        Ok(())
+        begins.push((r.at - start) as u32);
+        let made = (0..count).map(|_| OnceLock::new()).collect();
+        Ok(Attrs { raw: r.bytes[start..r.at].to_vec(), begins, made })
+    }
+
+    /// Of what `written` gave.
+    pub fn of(written: &[u8]) -> Attrs {
+        Attrs::read(&mut Reader::new(written)).expect("it was written here")
     }
 
     pub fn put(&self, out: &mut Vec<u8>) {

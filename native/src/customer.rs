@@ -86,64 +86,55 @@ impl std::ops::Deref for PersonId {
 }
 
 impl Customer {
-    /// Become who a state is of; nothing is left of who was here before. Of a damaged state nobody comes who may be
-    /// used.
-    pub fn become_of(&mut self, person: Arc<str>, core: &[u8]) -> Res<()> {
+    /// Decode who a state is of.
+    pub fn of(person: Arc<str>, core: &[u8]) -> Res<Customer> {
         let r = &mut Reader::new(core);
         let n = r.array()?;
         if !(20..=26).contains(&n) {
             return damaged("a state of another shape");
         }
-        r.ints(&mut self.stages)?;
-        r.ints(&mut self.entered)?;
-        r.ints(&mut self.sequences)?;
-        r.ints(&mut self.loops)?;
+        let mut c = Customer {
+            stages: r.ints()?,
+            entered: r.ints()?,
+            sequences: r.ints()?,
+            loops: r.ints()?,
+            ..Customer::default()
+        };
         let count = r.array()?;
-        self.entries.truncate(count);
-        for place in 0..count {
-            if place == self.entries.len() {
-                self.entries.push(None);
+        for _ in 0..count {
+            c.entries.push(opt(r, |r| r.pairs())?);
+        }
+        c.memories = opt(r, |r| r.pairs())?;
+        c.attrs = Attrs::read(r)?;
+        c.armed = read_armed(r)?;
+        c.partial = opt(r, read_partial)?;
+        c.raised = opt(r, read_raised)?;
+        c.rates = opt(r, read_rates)?;
+        c.seen = r.bin()?.to_vec();
+        c.days = r.ints()?;
+        c.latest = r.int()?;
+        c.active = r.int()?;
+        c.sessions = r.ints()?;
+        c.messages = r.ints()?;
+        c.consent = r.int()?;
+        c.known = r.bool()?;
+        c.test = r.bool()?;
+        for place in 20..n {
+            match place {
+                20 => c.anonymous_id = r.opt_text()?,
+                21 => c.account_id = r.opt_text()?,
+                22 => c.locale = r.opt_text()?,
+                23 => c.country = r.opt_text()?,
+                24 => c.timezone = r.opt_text()?,
+                _ => c.young = opt(r, |r| r.pairs())?,
             }
-            opt_pairs(r, &mut self.entries[place])?;
-        }
-        opt_pairs(r, &mut self.memories)?;
-        self.attrs.become_of(r)?;
-        read_armed(r, &mut self.armed)?;
-        self.partial = opt(r, read_partial)?;
-        self.raised = opt(r, read_raised)?;
-        self.rates = opt(r, read_rates)?;
-        self.seen.clear();
-        self.seen.extend_from_slice(r.bin()?);
-        r.ints(&mut self.days)?;
-        self.latest = r.int()?;
-        self.active = r.int()?;
-        r.ints(&mut self.sessions)?;
-        r.ints(&mut self.messages)?;
-        self.consent = r.int()?;
-        self.known = r.bool()?;
-        self.test = r.bool()?;
-        let texts = [
-            &mut self.anonymous_id,
-            &mut self.account_id,
-            &mut self.locale,
-            &mut self.country,
-            &mut self.timezone,
-        ];
-        for (place, text) in texts.into_iter().enumerate() {
-            *text = if 20 + place < n { r.opt_text()? } else { None };
-        }
-        if n == 26 {
-            opt_pairs(r, &mut self.young)?;
-        } else {
-            self.young = None;
         }
         if r.at != core.len() {
             return damaged("bytes behind the state");
         }
-        self.person = PersonId(person);
-        self.due = NEVER;
-        (self.before, self.earlier, self.first, self.id) = (None, None, None, None);
-        Ok(())
+        c.person = PersonId(person);
+        c.due = NEVER;
+        Ok(c)
     }
 }
 
@@ -152,14 +143,6 @@ fn opt<T>(r: &mut Reader, read: impl FnOnce(&mut Reader) -> Res<T>) -> Res<Optio
         return Ok(None);
     }
     read(r).map(Some)
-}
-
-fn opt_pairs(r: &mut Reader, found: &mut Option<Vec<(i64, i64)>>) -> Res<()> {
-    if r.nil() {
-        *found = None;
-        return Ok(());
-    }
-    r.pairs(found.get_or_insert_with(Vec::new))
 }
 
 fn starts(r: &mut Reader) -> Res<Vec<Option<i64>>> {
@@ -171,10 +154,9 @@ fn is_map(r: &Reader) -> bool {
     matches!(r.bytes.get(r.at), Some(0x80..=0x8f | 0xde | 0xdf))
 }
 
-fn read_armed(r: &mut Reader, armed: &mut Vec<(i64, Armed)>) -> Res<()> {
+fn read_armed(r: &mut Reader) -> Res<Vec<(i64, Armed)>> {
     let count = r.map()?;
-    armed.clear();
-    armed.reserve(count.min(4096));
+    let mut armed = Vec::with_capacity(count.min(4096));
     for _ in 0..count {
         let k = r.int()?;
         let held = if is_map(r) {
@@ -189,7 +171,7 @@ fn read_armed(r: &mut Reader, armed: &mut Vec<(i64, Armed)>) -> Res<()> {
         };
         armed.push((k, held));
     }
-    Ok(())
+    Ok(armed)
 }
 
 fn read_partial(r: &mut Reader) -> Res<Vec<(i64, Partial)>> {
@@ -228,14 +210,7 @@ fn read_raised(r: &mut Reader) -> Res<Vec<(i64, Vec<Raised>)>> {
 
 fn read_rates(r: &mut Reader) -> Res<Vec<(i64, Vec<i64>)>> {
     let n = r.map()?;
-    (0..n)
-        .map(|_| {
-            let k = r.int()?;
-            let mut times = Vec::new();
-            r.ints(&mut times)?;
-            Ok((k, times))
-        })
-        .collect()
+    (0..n).map(|_| Ok((r.int()?, r.ints()?))).collect()
 }
 
 fn put_starts(out: &mut Vec<u8>, starts: &[Option<i64>]) {

@@ -54,7 +54,7 @@ fn customer(bytes: &[u8]) -> PyResult<Customer> {
         Some(pairs.iter().map(|(k, n)| (int(k), int(n))).collect())
     };
     Ok(Customer {
-        attrs: Attrs::of(&written(&list("attrs").unwrap_or_default())).expect("they were written here"),
+        attrs: Attrs::of(&written(&list("attrs").unwrap_or_default())),
         before: list("before"),
         stages: given.ints("stages"),
         entered: given.ints("entered"),

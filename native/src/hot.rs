@@ -52,24 +52,28 @@ impl Hot {
         }
     }
 
-    /// Become who rests in a state. False, and not to be used: it is of another format or layout, nobody's, or has
-    /// slots that are young.
-    pub fn wake(&mut self, person: Arc<str>, blob: &[u8], fingerprint: &[u8; 4], keep: bool) -> Res<bool> {
+    /// Wake somebody up. None: of another format or layout, nobody, or with slots that are young.
+    pub fn wake(person: Arc<str>, blob: &[u8], fingerprint: &[u8; 4], keep: bool) -> Res<Option<Hot>> {
         if blob.len() < HEADER || blob[0] != VERSION || blob[9..13] != fingerprint[..] {
-            return Ok(false);
+            return Ok(None);
         }
         let end = core_end(blob);
         if end == HEADER {
-            return Ok(false);
+            return Ok(None);
         }
         if end > blob.len() {
             return damaged("a state cut short");
         }
-        self.c.become_of(person, &blob[HEADER..end])?;
-        self.c.due = due_at(blob);
-        self.written(if keep { blob } else { &[] });
-        self.known = true;
-        Ok(self.c.young.is_none())
+        let mut c = Customer::of(person, &blob[HEADER..end])?;
+        if c.young.is_some() {
+            return Ok(None);
+        }
+        c.due = due_at(blob);
+        let mut hot = Hot::new(c);
+        if keep {
+            hot.rest = blob.to_vec();
+        }
+        Ok(Some(hot))
     }
 
     pub fn note_event(&mut self, e: &Event, vocab: &Vocab) {

@@ -5,7 +5,7 @@ use crate::from_python::event_of;
 use crate::ops::{advance, run};
 use crate::program::Program;
 use crate::reads::{merged, read};
-use crate::value::{put_array, put_bool, put_int, put_opt_str, put_val, Damaged, Res};
+use crate::value::{put_array, put_bool, put_int, put_opt_str, put_val, Damaged};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -38,7 +38,7 @@ impl OpsProbe {
         t: i64,
     ) -> PyResult<(Bound<'py, PyBytes>, i64, Bound<'py, PyBytes>)> {
         let p = &self.program;
-        let mut c = decoded(core).map_err(wrong)?;
+        let mut c = Customer::of(Arc::from(""), core).map_err(wrong)?;
         c.due = due;
         let Some(e) = event_of(event, &p.vocab)? else {
             return Err(PyValueError::new_err("an event that is Python's alone"));
@@ -68,7 +68,7 @@ impl OpsProbe {
     /// Msgpack of what the first journey's records say of attributes, and which of them are approximate.
     fn read<'py>(&self, py: Python<'py>, core: &[u8], t: i64) -> PyResult<Bound<'py, PyBytes>> {
         let p = &self.program;
-        let c = decoded(core).map_err(wrong)?;
+        let c = Customer::of(Arc::from(""), core).map_err(wrong)?;
         let journey = &p.journeys[0];
         let mut out = Vec::new();
         put_array(&mut out, 2);
@@ -86,10 +86,4 @@ impl OpsProbe {
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
     m.add_class::<OpsProbe>()
-}
-
-fn decoded(core: &[u8]) -> Res<Customer> {
-    let mut c = Customer::default();
-    c.become_of(Arc::from(""), core)?;
-    Ok(c)
 }

@@ -122,10 +122,10 @@ impl Partition {
         let mut states = self.rest.lock();
         let Some((name, blob)) = states.plain(person).map_err(failed)? else { return Ok(Found::Nobody) };
         // The name that the states have: so that there is one of each person, not one an event.
-        let mut hot = Box::new(Hot::new(Customer::default()));
-        match hot.wake(name.clone(), blob, &self.p.fingerprint, self.horizon != NEVER) {
-            Ok(true) => {
-                self.hot.insert(name.clone(), hot);
+        match Hot::wake(name.clone(), blob, &self.p.fingerprint, self.horizon != NEVER) {
+            Ok(Some(mut hot)) => {
+                hot.known = true;
+                self.hot.insert(name.clone(), Box::new(hot));
                 Ok(Found::Hot)
             }
             // Python says what is wrong with it, if anything is.
@@ -261,7 +261,7 @@ impl Partition {
             sequences: vec![0; count],
             loops: vec![0; count],
             entries: vec![None; count],
-            attrs: Attrs::of(&p.empties).expect("they were written here"),
+            attrs: Attrs::of(&p.empties),
             latest: t,
             active: t,
             sessions: vec![t; p.silences.len()],

@@ -365,26 +365,22 @@ impl<'a> Reader<'a> {
         self.take(n)
     }
 
-    /// Put integers where others were.
-    pub fn ints(&mut self, found: &mut Vec<i64>) -> Res<()> {
+    pub fn ints(&mut self) -> Res<Vec<i64>> {
         let n = self.array()?;
-        found.clear();
-        found.reserve(n.min(4096));
+        let mut found = Vec::with_capacity(n.min(4096));
         for _ in 0..n {
             found.push(self.int()?);
         }
-        Ok(())
+        Ok(found)
     }
 
-    /// Put pairs where others were.
-    pub fn pairs(&mut self, found: &mut Vec<(i64, i64)>) -> Res<()> {
+    pub fn pairs(&mut self) -> Res<Vec<(i64, i64)>> {
         let n = self.map()?;
-        found.clear();
-        found.reserve(n.min(4096));
+        let mut found = Vec::with_capacity(n.min(4096));
         for _ in 0..n {
             found.push((self.int()?, self.int()?));
         }
-        Ok(())
+        Ok(found)
     }
 
     /// Pass over a value, and fail where `val` would.
