@@ -37,8 +37,7 @@ from journey_stream.settings import Settings
 from journey_stream.values import DAY, HOUR, NEVER, SECOND, rfc3339
 
 BATCH = 2_000
-TOPIC = "bench.visits"
-SOURCE = hop.pack_source(TOPIC, 0)
+SOURCE = hop.pack_source("bench.visits", 0)
 BEGAN = 1_767_225_600 * SECOND
 """When the bench's events begin."""
 
@@ -53,7 +52,7 @@ class Side:
         options = Options("event", NEVER, HOUR, 7 * DAY, 10 * SECOND, "bench")
         self.logic = KeyedPartition(engine, made.decoder, [SOURCE], options)
         self.logic.restore(None, 0)
-        self.count, self.cpu, self.events, self._offset = count, 0.0, 0, 0
+        self.cpu, self.events, self._offset = 0.0, 0, 0
         self.states = None if folder is None else RocksStates(folder, made.program.fingerprint, 0)
         if self.states is not None:
             engine.rest_in(self.states)
