@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 
+from journey_stream.kafka.coordinator import committed_of
 from journey_stream.kafka.security import client_options
 from journey_stream.kafka.topics import admin_client, describe, ensure_topics
 from journey_stream.settings import Settings, TopicNames
@@ -74,8 +75,7 @@ async def _use(settings: Settings) -> None:
 def offset(settings: Settings) -> int | None:
     async def ask() -> int | None:
         async with admin_client(settings) as admin:
-            found = await admin.list_consumer_group_offsets(settings.application_id)
-            return next((each.offset for each in found.values()), None)
+            return next(iter((await committed_of(admin, settings.application_id)).values()), None)
 
     return asyncio.run(ask())
 

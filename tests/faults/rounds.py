@@ -23,6 +23,7 @@ import msgspec
 from aiokafka import TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
+from journey_stream.kafka.coordinator import committed_of
 from journey_stream.kafka.hop import Partitioner
 from journey_stream.settings import Settings, TopicNames, Web
 from journey_stream.values import SECOND, rfc3339
@@ -167,9 +168,8 @@ async def metric(worker: WorkerProcess, start: str) -> float:
 async def has_committed(on: Rounds, topic: str, offset: int, partition: int = 0) -> bool:
     """Tell whether intake has committed up to this offset of a source partition."""
     async with admin_of(on.settings) as admin:
-        found = await admin.list_consumer_group_offsets(on.settings.application_id)
-    committed = found.get(TopicPartition(topic, partition))
-    return committed is not None and committed.offset == offset
+        committed = await committed_of(admin, on.settings.application_id)
+    return committed.get((topic, partition)) == offset
 
 
 @contextlib.asynccontextmanager

@@ -13,6 +13,7 @@ from aiokafka.partitioner import DefaultPartitioner
 from journey_stream.errors import BrokerError, StateError
 from journey_stream.kafka.changelog import META_KEY, read_changelog
 from journey_stream.kafka.checkpoint import Sender, Writer
+from journey_stream.kafka.coordinator import committed_of
 from journey_stream.settings import Settings
 from journey_stream.values import Out
 from tests.kafka.cluster import client, read_all, topics
@@ -28,12 +29,11 @@ def writer(settings: Settings, **chosen: Any) -> Writer:
     return Writer(client(settings), **{**own, **chosen})
 
 
-async def committed(settings: Settings) -> dict[Any, int]:
+async def committed(settings: Settings) -> dict[tuple[str, int], int]:
     admin = AIOKafkaAdminClient(**client(settings))
     await admin.start()
     try:
-        found = await admin.list_consumer_group_offsets(settings.application_id)
-        return {tuple(tp): at.offset for tp, at in found.items()}
+        return await committed_of(admin, settings.application_id)
     finally:
         await admin.close()
 
