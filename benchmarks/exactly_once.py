@@ -94,7 +94,7 @@ async def measure(folder: Path, shop: ShopOptions, repeats: int) -> Cost:
     """Fill the topics of a Kafka of its own and let both take turns."""
     records = list(simulate(shop))
     until = shop.start + (shop.days + 200) * DAY
-    with EmbeddedKafka(folder / "kafka", heap="1g", tell=say) as kafka:
+    with EmbeddedKafka(folder / "kafka", heap="1g", lasting=True, tell=say) as kafka:
         figures = await _turns(kafka, records, until, repeats)
     return Cost(
         len(records),

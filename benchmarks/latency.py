@@ -188,7 +188,7 @@ def main() -> int:
     figures: dict[str, list[dict[str, float]]] = defaultdict(list)
     with (
         tempfile.TemporaryDirectory(prefix="journey-stream-latency-") as folder,
-        EmbeddedKafka(Path(folder) / "kafka", heap="1g", tell=say) as kafka,
+        EmbeddedKafka(Path(folder) / "kafka", heap="1g", lasting=True, tell=say) as kafka,
     ):
         for _ in range(options.repeats):
             for name, chosen in variants:

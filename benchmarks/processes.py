@@ -77,7 +77,7 @@ def main() -> int:
     if not options.without_broker:
         with (
             tempfile.TemporaryDirectory(prefix="journey-stream-bench-") as folder,
-            EmbeddedKafka(Path(folder) / "kafka", heap="1g", tell=say) as kafka,
+            EmbeddedKafka(Path(folder) / "kafka", heap="1g", lasting=True, tell=say) as kafka,
         ):
             figures = asyncio.run(measure(kafka, records, until, options.repeats))
         found["worker"] = {n: msgspec.to_builtins(each) for n, each in figures.items()}

@@ -71,7 +71,7 @@ def main(arguments: list[str]) -> int:
     until = shop.start + (shop.days + 200) * DAY
     with (
         tempfile.TemporaryDirectory(prefix="journey-stream-bench-") as folder,
-        EmbeddedKafka(Path(folder) / "kafka", heap="1g", tell=say) as kafka,
+        EmbeddedKafka(Path(folder) / "kafka", heap="1g", lasting=True, tell=say) as kafka,
     ):
         figures = asyncio.run(measure(kafka, records, until, options.repeats, Path(folder)))
     report(figures, Counter(record_type(record) for record in records), options.out)

@@ -151,7 +151,7 @@ def main() -> int:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="journey-stream-timers-") as folder,
-        EmbeddedKafka(Path(folder) / "kafka", heap="1g", tell=say) as kafka,
+        EmbeddedKafka(Path(folder) / "kafka", heap="1g", lasting=True, tell=say) as kafka,
     ):
         result = asyncio.run(measure(kafka.bootstrap, options, Path(folder)))
     print(json.dumps(result, indent=2))

@@ -124,10 +124,10 @@ def measure(turns: float) -> Result:
     ]
     with tempfile.TemporaryDirectory(prefix="journey-stream-capacity-") as folder:
         say("sends, transactions, fetches, a restore on a Kafka")
-        with EmbeddedKafka(Path(folder) / "wire", heap="1g") as kafka:
+        with EmbeddedKafka(Path(folder) / "wire", heap="1g", lasting=True) as kafka:
             wired = wire.measure(kafka, turns)
         say("a worker under loads")
-        with EmbeddedKafka(Path(folder) / "worker", heap="1g") as kafka:
+        with EmbeddedKafka(Path(folder) / "worker", heap="1g", lasting=True) as kafka:
             rates, seconds = (200, 500, 1_000), 4 + 6 * turns
             worked = asyncio.run(
                 worker.measure(kafka, Path(folder), rates, seconds, int(20_000 * max(0.5, turns)))

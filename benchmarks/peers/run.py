@@ -34,7 +34,7 @@ def main(arguments: list[str]) -> int:
     work = Work(options.events, options.customers, 4, options.repeats)
     with (
         tempfile.TemporaryDirectory(prefix="journey-stream-bench-") as folder,
-        EmbeddedKafka(Path(folder) / "kafka", heap="1g", tell=say) as kafka,
+        EmbeddedKafka(Path(folder) / "kafka", heap="1g", lasting=True, tell=say) as kafka,
     ):
         outcome = asyncio.run(Bench(kafka.bootstrap, Path(folder), work, contestants).run())
     rows = [

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
@@ -37,6 +38,16 @@ _COMPRESSION: Final[Mapping[str, int]] = {"none": 0, "gzip": 1, "lz4": 3}
 
 Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value, headers."""
+
+
+def joined(batches: Sequence[Any], rows: Sequence[Row], *, transactional: bool) -> Sequence[Any]:
+    """Put finished batches into as few as they fit in, rows behind them."""
+    if len(batches) == 1 and not rows:
+        return batches
+    import journey_stream_native
+
+    now = time.time_ns() // 1_000_000
+    return journey_stream_native.join_batches(batches, rows, now, transactional)
 
 
 class Sender:
@@ -228,20 +239,25 @@ class Writer(Sender):
             raise
 
     async def _send_public(
-        self, topic: str, partition: int, rows: Iterable[Row], ready: Iterable[Any]
+        self, topic: str, partition: int, rows: Iterable[Row], ready: Sequence[Any]
     ) -> int:
         # What the compiled core did came first: whoever it gave back to Python was Python's from then on.
-        last = await self.send_ready(topic, partition, ready)
-        return max(last, await self.send(topic, partition, rows, self._public))
+        if ready:
+            return await self.send_ready(topic, partition, joined(ready, list(rows), transactional=True))
+        return await self.send(topic, partition, rows, self._public)
 
     async def _send_states(
-        self, changelog: str, ready: Iterable[Any], changes: Iterable[tuple[bytes, bytes | None]]
+        self, changelog: str, ready: Sequence[Any], changes: Iterable[tuple[bytes, bytes | None]]
     ) -> int:
-        for batch in ready:
+        rows: list[Row] = [(key, state, []) for key, state in changes]
+        if not ready:
+            return await self.send(changelog, self._partition, rows, self._internal)
+        written = -1
+        for batch in joined(ready, rows, transactional=True):
             # Each is looked at: behind many rows, the last may stand beyond the end that we know again.
-            self._look_at_changelog(changelog, await self.send_ready(changelog, self._partition, (batch,)))
-        rows: Iterable[Row] = ((key, state, []) for key, state in changes)
-        return await self.send(changelog, self._partition, rows, self._internal)
+            written = await self.send_ready(changelog, self._partition, (batch,))
+            self._look_at_changelog(changelog, written)
+        return written
 
     async def alike(self, topics: Iterable[str]) -> bool:
         """Tell whether topics have as many partitions as the keyed one: then all we write is in ours."""

@@ -104,6 +104,13 @@ class Inbox:
             self._release()
         return records
 
+    def take_all(self) -> list[Sequence[Any]]:
+        """Give the records of all batches that wait."""
+        found = []
+        while records := self.take():
+            found.append(records)
+        return found
+
     def has_received(self, handed: int, *, at_rest: bool) -> bool:
         """Tell whether all that the consumer has handed out has come; if not for long, fetch it again.
 

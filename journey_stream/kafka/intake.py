@@ -256,11 +256,11 @@ class IntakeLane:
                 return
             if inbox.gap:
                 await self._fetch_again()
-            records = [] if self.paused else inbox.take()
-            if records:
+            batches = [] if self.paused else inbox.take_all()
+            if batches:
                 self._busy = True
                 try:
-                    await self._hand_on(records)
+                    await self._hand_on(batches)
                 finally:
                     self._busy = False
             else:
@@ -274,8 +274,8 @@ class IntakeLane:
         """Something was lost on its way here: finish what waits, then read on from where it ends."""
         self._busy = True
         try:
-            while records := self.inbox.take():
-                await self._hand_on(records)
+            if batches := self.inbox.take_all():
+                await self._hand_on(batches)
             at = self.inbox.expected
             log.warning("%s[%d]@%s: something was lost on its way here, fetched again", *self.tp, at)
             position = await self._worker.seek(self.tp, at)
@@ -286,21 +286,23 @@ class IntakeLane:
         else:
             self._open(position, at)
 
-    async def _hand_on(self, records: Sequence[Any]) -> None:
+    async def _hand_on(self, batches: Sequence[Sequence[Any]]) -> None:
+        """Send what waits together: one by one, small batches would come faster than they go."""
         rows: dict[int, list[Row]] = {}
         highest = self._highest
         worked = 0.0
         self.intake.begin()
-        for start in range(0, len(records), SLICE):
-            began = time.perf_counter()
-            highest = self.intake.take(records[start : start + SLICE], rows, highest)
-            worked += time.perf_counter() - began
-            await asyncio.sleep(0)
+        for records in batches:
+            for start in range(0, len(records), SLICE):
+                began = time.perf_counter()
+                highest = self.intake.take(records[start : start + SLICE], rows, highest)
+                worked += time.perf_counter() - began
+                await asyncio.sleep(0)
         self._metrics.batch_seconds.labels("intake").observe(worked)
         await self._worker.send_hop(rows, self.intake.ready())
         # Only now may a marker tell it: the events are in the keyed partitions before the time they moved.
         self._highest = highest
-        self.done = records[-1].offset + 1
+        self.done = batches[-1][-1].offset + 1
         self.failing_since = None
         self._backoff = BACKOFF[0]
         self._metrics.count_events(self.intake.counts)

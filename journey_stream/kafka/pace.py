@@ -15,8 +15,8 @@ from typing import Final
 
 import msgspec
 
-COMMITS_PER_WAIT: Final = 4.0
-"""Caught up, a lane waits this many times as long as a commit takes: a fifth of its time for commits."""
+COMMITS_PER_WAIT: Final = 2.0
+"""Caught up, a lane waits this many times as long as a commit takes: a third of its time for commits."""
 STRETCH: Final = 5.0
 """But never longer than so many times the shortest wait, however slow commits are."""
 COMMIT_BUDGET: Final = 15.0

@@ -1,8 +1,8 @@
-"""Batches through Faust: one message per partition and fetch instead of one per record.
+"""Batches through Faust: one message per topic and fetch instead of one per record.
 
 Enters: what aiokafka fetched. Leaves: `Batch` values in Faust's streams, each tagged with the epoch of its
 position. Strategy: Faust stays the host (group membership, agents, flow control); three things become ours,
-since Faust's own cannot keep exactly-once (ADR 0004): a message is a whole batch, acknowledging it commits
+since Faust's own cannot keep exactly-once (ADR 0004): a message is whole batches, acknowledging it commits
 nothing, and after each assignment the positions are set by the lanes. An epoch counts the seeks of a
 partition; it is read and raised only in the consumer's own thread, at the same moment as positions change,
 so a batch from before a seek can be told and dropped wherever it still travels. `tests/kafka/test_seam.py`
@@ -36,6 +36,7 @@ from journey_stream.kafka.ends import Ends, very_ends
 from journey_stream.kafka.fetched import pieces, read_compiled
 from journey_stream.kafka.group import GroupOptions, Misplaced
 from journey_stream.kafka.inbox import Batch, Position
+from journey_stream.kafka.spacing import space_out
 
 POLL_SECONDS = 0.1
 """How long one fetch may wait: also how late a released hold is noticed at worst."""
@@ -123,6 +124,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 await asyncio.sleep(1.0)
         if cast(BatchTransport, self.transport).options.compiled:
             read_compiled(self._ensure_consumer())
+        space_out(self._ensure_consumer())
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine on the consumer's loop and wait for it here, though not for ever.
@@ -282,7 +284,7 @@ class BatchConsumer(driver.Consumer):
         self._thread.held -= {tp}
 
     async def getmany(self, timeout: float) -> AsyncIterator[tuple[TP, Any]]:
-        """Yield one message per partition that has something."""
+        """Yield one message per topic that has something, with the batches of all its partitions."""
         if not self.flow_active:
             await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
         if self.should_stop:
@@ -294,15 +296,20 @@ class BatchConsumer(driver.Consumer):
             self.host.fetch_failed(error)
             await asyncio.sleep(POLL_SECONDS)
             return
+        topics: dict[str, list[tuple[TP, Batch]]] = {}
         for tp, batch in batches:
+            topics.setdefault(tp.topic, []).append((tp, batch))
+        for several in topics.values():
             if not self.flow_active:
                 # Batches from before a rebalance are told by their epoch; newer ones must not get lost here.
                 await self.wait(self.can_resume_flow)  # type: ignore[arg-type]
             if self.should_stop:
                 return
-            yield tp, self._batch_message(tp, batch)
+            yield several[0][0], self._message(several)
 
-    def _batch_message(self, tp: TP, batch: Batch) -> ConsumerMessage:
+    def _message(self, batches: list[tuple[TP, Batch]]) -> ConsumerMessage:
+        """Make the message that carries batches of one topic; to Faust, the last record of the first."""
+        tp, batch = batches[0]
         last = batch.records[-1] if batch.records else None
         return ConsumerMessage(
             tp.topic,
@@ -312,7 +319,7 @@ class BatchConsumer(driver.Consumer):
             0 if last is None else last.timestamp_type,
             None,
             None,
-            cast(Any, batch),
+            cast(Any, batches),
             None,
             0,
             0,
@@ -371,10 +378,14 @@ class BatchTransport(driver.Transport):
 
 
 def hand_over(deliver: Callable[[TP, Batch], None]) -> Callable[[Any], Awaitable[None]]:
-    """Make the body of an agent: hand each batch to its lane at once, so that no lane blocks another."""
+    """Make the body of an agent: hand each batch to its lane at once, so that no lane blocks another.
+
+    A message that Faust drops loses the batches in it: the lanes notice, and fetch them again.
+    """
 
     async def body(stream: Any) -> None:
         async for event in stream.events():
-            deliver(event.message.tp, event.value)
+            for tp, batch in event.value:
+                deliver(tp, batch)
 
     return body

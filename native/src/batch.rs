@@ -122,9 +122,6 @@ impl Batches {
         count: usize,
         headers: [&[u8]; 2],
     ) {
-        if self.records == 0 {
-            self.open();
-        }
         // What does not depend on the place in the batch.
         let fields = 1
             + field_size(key)
@@ -132,6 +129,25 @@ impl Batches {
             + varint_size(count as i64)
             + headers[0].len()
             + headers[1].len();
+        let out = self.begin_record(fields);
+        put_field(out, key);
+        put_field(out, value);
+        put_varint(out, count as i64);
+        out.extend_from_slice(headers[0]);
+        out.extend_from_slice(headers[1]);
+    }
+
+    /// Append a record as it stands in another batch, from its key on.
+    pub fn append_fields(&mut self, fields: &[u8]) {
+        self.begin_record(1 + fields.len()).extend_from_slice(fields);
+    }
+
+    /// Begin a record that takes so many bytes beside its place and time; its key and so on are to follow.
+    #[inline]
+    fn begin_record(&mut self, fields: usize) -> &mut Vec<u8> {
+        if self.records == 0 {
+            self.open();
+        }
         let mut size = self.size_of(fields);
         // `>=` as aiokafka's C extension has it; its Python twin, which fills the last byte too, has `>`.
         if self.records > 0 && self.buffer.len() + varint_size(size as i64) + size >= self.limit {
@@ -139,18 +155,14 @@ impl Batches {
             self.open();
             size = self.size_of(fields);
         }
+        self.records += 1;
+        self.most = self.most.max(self.timestamp);
         let out = &mut self.buffer;
         put_varint(out, size as i64);
         out.push(0);
         put_varint(out, self.timestamp - self.first);
-        put_varint(out, self.records as i64);
-        put_field(out, key);
-        put_field(out, value);
-        put_varint(out, count as i64);
-        out.extend_from_slice(headers[0]);
-        out.extend_from_slice(headers[1]);
-        self.records += 1;
-        self.most = self.most.max(self.timestamp);
+        put_varint(out, i64::from(self.records) - 1);
+        out
     }
 
     fn size_of(&self, fields: usize) -> usize {
@@ -197,11 +209,17 @@ impl Batches {
 pub struct ReadyBatch {
     records: i32,
     size: usize,
-    bytes: Vec<u8>,
+    pub bytes: Vec<u8>,
     built: Option<Py<PyBytes>>,
 }
 
 impl ReadyBatch {
+    /// The same batch, in an object of its own; this one is empty then.
+    pub fn moved(&mut self) -> ReadyBatch {
+        let bytes = std::mem::take(&mut self.bytes);
+        ReadyBatch { records: self.records, size: self.size, bytes, built: self.built.take() }
+    }
+
     /// Bytes, before or after it was built.
     pub fn len(&self, py: Python<'_>) -> usize {
         self.built.as_ref().map_or(self.bytes.len(), |built| built.bind(py).as_bytes().len())
@@ -269,7 +287,7 @@ impl ReadyBatch {
 }
 
 type Header = (String, Option<Vec<u8>>);
-type Row = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<Header>);
+pub type Row = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<Header>);
 
 /// Batches of rows (key, value, headers) with the times of their records, as `Sender.send` would cut them.
 #[pyfunction]

@@ -20,7 +20,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use std::sync::Arc;
 
 /// What Python and this core have agreed on: descriptions and calls. `kafka/engines.py` has the same number.
-const CONTRACT: u32 = 2;
+const CONTRACT: u32 = 3;
 
 #[pyclass(frozen, name = "Program")]
 pub struct PyProgram(Arc<Program>);

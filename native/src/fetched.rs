@@ -85,14 +85,14 @@ impl Rows {
     }
 }
 
-struct Reading<'a> {
-    bytes: &'a [u8],
-    at: usize,
+pub struct Reading<'a> {
+    pub bytes: &'a [u8],
+    pub at: usize,
 }
 
 impl<'a> Reading<'a> {
     #[inline]
-    fn varint(&mut self) -> Option<i64> {
+    pub fn varint(&mut self) -> Option<i64> {
         let mut found = 0u64;
         let mut shift = 0;
         loop {

@@ -26,6 +26,7 @@ mod guards_probe;
 mod hot;
 mod ids;
 mod intake;
+mod joined;
 mod json;
 mod kept;
 mod moves;
@@ -72,5 +73,6 @@ fn journey_stream_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     encode_probe::register(m)?;
     guards_probe::register(m)?;
     intake::register(m)?;
+    joined::register(m)?;
     ops_probe::register(m)
 }

@@ -141,6 +141,28 @@ async def test_what_is_handed_on_is_committed_and_told(fast: None) -> None:
     await lane.close(1)
 
 
+async def test_batches_that_came_while_others_were_sent_go_together(
+    fast: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worker, sends = FakeWorker(), 0
+
+    async def slowly(self: FakeWorker, rows: dict[int, list[Row]], ready: Any = None) -> None:
+        nonlocal sends
+        sends += 1
+        await asyncio.sleep(0.02)
+        self.sent += [0 for batch in rows.values() for _ in batch]
+
+    monkeypatch.setattr(FakeWorker, "send_hop", slowly)
+    lane = lane_of(worker)
+    lane.inbox.put(batch(1, 0, 1))
+    await until(lambda: sends == 1)
+    for start in range(1, 6):
+        lane.inbox.put(batch(1, start, start + 1))
+    await until(lambda: worker.offset == 6)
+    assert (2, 6) == (sends, len(worker.sent))
+    await lane.close(1)
+
+
 async def test_a_failed_send_starts_over_from_what_is_committed(fast: None) -> None:
     worker = FakeWorker()
     lane = lane_of(worker)

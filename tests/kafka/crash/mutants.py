@@ -109,18 +109,19 @@ def _own_id(init: Any) -> Any:
 
 
 def _hasty(hand_on: Any) -> Any:
-    async def commit_first(self: Any, records: Any) -> None:
-        self.done = records[-1].offset + 1
+    async def commit_first(self: Any, batches: Any) -> None:
+        self.done = batches[-1][-1].offset + 1
         await self._commit()
-        await hand_on(self, records)
+        await hand_on(self, batches)
 
     return commit_first
 
 
 def _boastful(hand_on: Any) -> Any:
-    async def tell_first(self: Any, records: Any) -> None:
-        self._highest = self.intake.take(records, {}, self._highest)
-        await hand_on(self, records)
+    async def tell_first(self: Any, batches: Any) -> None:
+        for records in batches:
+            self._highest = self.intake.take(records, {}, self._highest)
+        await hand_on(self, batches)
 
     return tell_first
 

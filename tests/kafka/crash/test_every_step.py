@@ -124,11 +124,14 @@ AWAITS = (
     intake.IntakeLane._hand_on,
     intake.IntakeLane._commit,
     hop_sender.HopSender.send,
+    hop_sender.HopSender._send_rounds,
+    hop_sender.HopSender._send_round,
+    hop_sender.HopSender._send,
     restoring.restore,
 )
 NEVER_HERE = {
     ("Sender.start", "self.stop()"): "brokers away: for the suite on real Kafka",
-    ("HopSender.send", "self._discard(sender)"): "once it is a time-out of two minutes",
+    ("HopSender._send", "self._discard(sender)"): "once it is a time-out of two minutes",
     ("JourneyLane._work", "self.inputs.finish()"): "without the hop: test_keyed_input.py",
     ("JourneyLane._checkpoint", "self.inputs.send_on()"): "without the hop: test_keyed_input.py",
     (

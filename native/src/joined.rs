@@ -1,0 +1,59 @@
+//! Small batches of one topic-partition as few large ones: what several sources have for it goes in one request.
+//!
+//! In: batches that nobody has sent, rows that Python made. Out: batches that hold the same records with the same times,
+//! in that order. A record is the same bytes wherever it stands, but for its place and its time, which count from
+//! those of its batch: so it is moved, not written anew.
+
+use crate::batch::{Batches, ReadyBatch, Row, FIRST_TIME_AT, HEADER, MAX_BATCH_BYTES};
+use crate::fetched::Reading;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+
+/// Join batches; `rows` come last, at `timestamp` (milliseconds). Large batches stay what they are.
+#[pyfunction]
+#[pyo3(signature = (batches, rows, timestamp, transactional, limit=MAX_BATCH_BYTES))]
+fn join_batches(
+    mut batches: Vec<PyRefMut<ReadyBatch>>,
+    rows: Vec<Row>,
+    timestamp: i64,
+    transactional: bool,
+    limit: usize,
+) -> PyResult<Vec<ReadyBatch>> {
+    let mut made = Vec::new();
+    let mut joined = Batches::limited(transactional, 0, limit);
+    for batch in &mut batches {
+        if batch.bytes.len() > limit / 2 {
+            made.extend(joined.take());
+            made.push(batch.moved());
+        } else {
+            append(&mut joined, &batch.bytes)
+                .ok_or_else(|| PyValueError::new_err("expected batches of ours that were not sent"))?;
+        }
+    }
+    joined.timestamp = timestamp;
+    for (key, value, headers) in &rows {
+        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
+        joined.append(key.as_deref(), value.as_deref(), headers);
+    }
+    made.extend(joined.take());
+    Ok(made)
+}
+
+fn append(joined: &mut Batches, bytes: &[u8]) -> Option<()> {
+    let first = i64::from_be_bytes(bytes.get(FIRST_TIME_AT..FIRST_TIME_AT + 8)?.try_into().ok()?);
+    let mut reader = Reading { bytes, at: HEADER };
+    while reader.at < bytes.len() {
+        let length = usize::try_from(reader.varint()?).ok()?;
+        let end = reader.at.checked_add(length)?;
+        reader.varint()?; // attributes, of no use
+        joined.timestamp = first.checked_add(reader.varint()?)?;
+        reader.varint()?; // its place
+        joined.append_fields(bytes.get(reader.at..end)?);
+        reader.at = end;
+    }
+    Some(())
+}
+
+pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
+    m.add_function(wrap_pyfunction!(join_batches, m)?)
+}

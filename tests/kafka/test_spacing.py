@@ -1,0 +1,49 @@
+"""A broker is asked for records at most so often, and at once after a quiet moment."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from journey_stream.kafka import spacing
+from tests.kafka.crash.steps import VirtualLoop, VirtualTime
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, requests: list[tuple[float, int]]) -> list[float]:
+    """Ask at moments for a node's records; gives the moments at which it was really asked."""
+    loop = VirtualLoop()
+    monkeypatch.setattr(spacing, "time", VirtualTime(loop, 0))
+    found: list[float] = []
+
+    async def fetch(assignment: Any, node: int, request: Any) -> bool:
+        found.append(round(loop.time(), 3))
+        return bool(request)
+
+    async def run() -> None:
+        consumer: Any = SimpleNamespace(_fetcher=SimpleNamespace(_proc_fetch_request=fetch))
+        spacing.space_out(consumer, 0.02)
+        for at, node in requests:
+            await asyncio.sleep(max(0.0, at - loop.time()))
+            assert await consumer._fetcher._proc_fetch_request(None, node, "request") is True
+            assert await consumer._fetcher._proc_fetch_request(None, node + 100, "") is False
+
+    try:
+        loop.run_until_complete(run())
+    finally:
+        loop.close()
+    return found[::2]
+
+
+def test_one_answer_after_another_makes_no_crowd_of_requests(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [1.0, 1.02, 1.04] == asked(monkeypatch, [(1.0, 1), (1.001, 1), (1.002, 1)])
+
+
+def test_after_a_quiet_moment_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [1.0, 1.5] == asked(monkeypatch, [(1.0, 1), (1.5, 1)])
+
+
+def test_each_broker_has_a_pause_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [1.0, 1.0, 1.02] == asked(monkeypatch, [(1.0, 1), (1.0, 2), (1.0, 1)])
