@@ -60,7 +60,9 @@ class Aside:
                     logic.take(part, now)
                 elif part and topic is not None:
                     logic.take_direct(topic, part, now)
-                return logic.advance(now)
+                more = logic.advance(now)
+                logic.buffered = len(logic.buffer)
+                return more
 
         return await self._done(work, logic, WORTH if again else len(part))
 

@@ -31,14 +31,7 @@ from journey_stream.kafka.meta import META_FORMAT, DirectPosition, Meta, write_m
 from journey_stream.kafka.received import Received
 from journey_stream.kafka.versions import Settled, settle
 from journey_stream.release import BEGINNING, PartitionClock, ReleaseBuffer, classify, settled
-from journey_stream.values import (
-    NEVER,
-    SECOND,
-    DeadLetter,
-    Event,
-    Reason,
-    Rejection,
-)
+from journey_stream.values import NEVER, SECOND, DeadLetter, Event, Reason, Rejection
 
 FIRE_LIMIT = 500
 """Timers fired in one go: a burst of timers must not keep the loop from everything else."""
@@ -57,6 +50,8 @@ class KeyedPartition:
         self.turn = threading.Lock()
         """Held while its lane works on it beside the loop (`aside`), and by whoever else looks at it."""
         self.buffer = ReleaseBuffer() if core is None else CoreBuffer(core)
+        self.buffered = 0
+        """Events that waited after the last step: to be read while the partition is at work."""
         self.counts: Counter[tuple[str, str]] = Counter()
         """Events by (source topic, outcome) since the last `checkpoint`."""
         self.position = 0

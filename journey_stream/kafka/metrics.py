@@ -7,6 +7,7 @@ Nothing here is labelled by customer; labels are topics, partitions, journeys, s
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -28,6 +29,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._page = threading.Lock()
         made: Any = {"registry": self.registry, "namespace": "journey_stream"}
         partition = ("partition",)
         self.events = Counter(
@@ -164,9 +166,16 @@ class Metrics:
         )
         self.assigned = Gauge("assigned_partitions", "Partitions of this worker.", ("topic",), **made)
 
-    def text(self) -> bytes:
-        """Write all metrics in Prometheus' text format."""
-        return generate_latest(self.registry)
+    def page(self, logics: Mapping[int, KeyedPartition], now: int) -> bytes:
+        """Write all metrics in Prometheus' text format; waits for each partition that is at work.
+
+        Args:
+            logics: the keyed partitions of the worker.
+            now: the wall clock, microseconds.
+        """
+        with self._page:
+            self._show_all(logics, now)
+            return generate_latest(self.registry)
 
     def count_events(self, counts: Tally[tuple[str, str]]) -> None:
         """Add outcomes of events, and empty the tally."""
@@ -215,8 +224,7 @@ class Metrics:
         logic.unknown.clear()
         logic.fired.clear()
 
-    def show(self, logics: Mapping[int, KeyedPartition], now: int) -> None:
-        """Set the gauges of keyed partitions, when somebody looks."""
+    def _show_all(self, logics: Mapping[int, KeyedPartition], now: int) -> None:
         people: Tally[tuple[str, str]] = Tally()
         for partition, logic in logics.items():
             with logic.turn:

@@ -157,10 +157,7 @@ class Progress:
         worker = self._worker
         lanes = worker.lanes.values()
         logics = [lane.logic for lane in lanes if lane.logic is not None and not lane.paused]
-        buffered = 0
-        for logic in logics:
-            with logic.turn:
-                buffered += len(logic.buffer)
+        buffered = sum(logic.buffered for logic in logics)
         slowest = min((logic.clock.reached for logic in logics), default=BEGINNING)
         full = buffered > worker.options.max_buffered
         easy = buffered < worker.options.max_buffered // 2

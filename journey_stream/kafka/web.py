@@ -7,6 +7,7 @@ a customer.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import faust
@@ -21,8 +22,9 @@ def add_pages(app: faust.App, worker: JourneyWorker) -> None:
 
     @app.page("/metrics")
     async def metrics(self: Any, request: Any) -> Any:
-        worker.refresh_metrics()
-        return self.bytes(worker.metrics.text(), headers={"Content-Type": METRICS_TYPE})
+        # Beside the loop: it waits for partitions that are at work.
+        text = await asyncio.to_thread(worker.metrics.page, worker.logics(), worker.now())
+        return self.bytes(text, headers={"Content-Type": METRICS_TYPE})
 
     @app.page("/health")
     async def health(self: Any, request: Any) -> Any:

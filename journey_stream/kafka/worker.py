@@ -394,7 +394,6 @@ class JourneyWorker:
         at_work = all(lane.state in {"working", "paused"} for lane in self.lanes.values())
         return self.assigned_once and not self.stopping and at_work
 
-    def refresh_metrics(self) -> None:
-        """Set the gauges, when somebody looks."""
-        logics = {tp.partition: lane.logic for tp, lane in self.lanes.items() if lane.logic is not None}
-        self.metrics.show(logics, self.now())
+    def logics(self) -> dict[int, KeyedPartition]:
+        """Give what works on each keyed partition of ours."""
+        return {tp.partition: lane.logic for tp, lane in self.lanes.items() if lane.logic is not None}

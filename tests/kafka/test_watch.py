@@ -43,7 +43,7 @@ def test_a_problem_is_believed_when_seen_twice_and_forgotten_when_gone() -> None
     assert {} == watch.problems, "one broker may not have heard yet"
     watch.take(broken)
     assert [("j.events", "missing")] == list(watch.problems)
-    assert b'topic_problems{problem="missing",topic="j.events"} 1.0' in metrics.text()
+    assert b'topic_problems{problem="missing",topic="j.events"} 1.0' in metrics.page({}, 0)
     watch.take(FINE)
     assert {} == watch.problems
-    assert b'topic_problems{problem="missing",topic="j.events"} 0.0' in metrics.text()
+    assert b'topic_problems{problem="missing",topic="j.events"} 0.0' in metrics.page({}, 0)

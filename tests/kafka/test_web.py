@@ -1,0 +1,67 @@
+"""Whoever looks at the metrics waits for partitions that are at work; the worker does not wait with him."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from types import SimpleNamespace
+from typing import Any
+
+from journey_stream.kafka import web
+from journey_stream.kafka.aside import Aside
+from journey_stream.kafka.keyed import KeyedPartition
+from journey_stream.kafka.metrics import Metrics
+from journey_stream.kafka.progress import Progress
+from tests.kafka.log import DECODER, SOURCES, START, Log, options
+from tests.kafka.tally import TallyEngine
+
+
+class App:
+    """Keeps the pages that are registered."""
+
+    def __init__(self) -> None:
+        self.pages: dict[str, Callable[[Any, Any], Awaitable[Any]]] = {}
+
+    def page(self, path: str) -> Callable[[Any], Any]:
+        return lambda handler: self.pages.setdefault(path, handler)
+
+
+def partition() -> KeyedPartition:
+    logic = KeyedPartition(TallyEngine(), DECODER, SOURCES, options())
+    logic.restore(None, 0)
+    return logic
+
+
+async def test_a_look_at_the_metrics_does_not_stop_the_loop_while_a_partition_is_at_work() -> None:
+    logic, app = partition(), App()
+    worker: Any = SimpleNamespace(metrics=Metrics(), logics=lambda: {3: logic}, now=lambda: 0)
+    web.add_pages(app, worker)  # type: ignore[arg-type]
+    view = SimpleNamespace(bytes=lambda text, headers: text)
+    with logic.turn:
+        looking = asyncio.ensure_future(app.pages["/metrics"](view, None))
+        await asyncio.sleep(0.05)
+        assert not looking.done()
+    async with asyncio.timeout(5):
+        assert b'journey_stream_customers{partition="3"} 0.0' in await looking
+
+
+async def test_sources_are_held_by_what_waits_without_waiting_for_it() -> None:
+    log, logic, held = Log(), partition(), []
+    log.event(SOURCES[0], 0, event_id="e1", person="c1", at=START)
+    await Aside().step(logic, None, log.records, 0, again=False)
+    lane = SimpleNamespace(highest=1 << 60)
+    worker: Any = SimpleNamespace(
+        lanes={0: SimpleNamespace(logic=logic, paused=False)},
+        intakes={"visits": lane},
+        options=SimpleNamespace(max_buffered=0),
+        hold=lambda tp, why: held.append((tp, why)),
+        release=lambda tp, why: held.clear(),
+        is_held=lambda tp, why: True,
+        metrics=Metrics(),
+    )
+    with logic.turn:
+        Progress(worker)._hold()
+    assert [("visits", "ahead")] == held
+    worker.options.max_buffered = 5
+    Progress(worker)._hold()
+    assert [] == held
