@@ -179,6 +179,7 @@ def main() -> int:
     )
     parser.add_argument("--rates", type=int, nargs="+", default=[500, 2000], help="events a second")
     parser.add_argument("--seconds", type=float, default=20, help="at each rate")
+    parser.add_argument("--warm", type=float, default=75, help="seconds before anything counts")
     parser.add_argument("--backlog", type=int, default=60_000, help="events that wait at the start")
     parser.add_argument("--orders", type=float, default=1.0, help="share of the events that are orders")
     parser.add_argument("--repeats", type=int, default=3)
@@ -191,7 +192,8 @@ def main() -> int:
         tempfile.TemporaryDirectory(prefix="journey-stream-latency-") as folder,
         EmbeddedKafka(Path(folder) / "kafka", heap="1g", lasting=True, tell=say) as kafka,
     ):
-        asyncio.run(run(kafka.bootstrap, "not counted", variants[0][1], options, Path(folder)))
+        warm = argparse.Namespace(**{**vars(options), "seconds": options.warm, "rates": options.rates[-1:]})
+        asyncio.run(run(kafka.bootstrap, "not counted", variants[0][1], warm, Path(folder)))
         for _ in range(options.repeats):
             for name, chosen in variants:
                 figures[name].append(asyncio.run(run(kafka.bootstrap, name, chosen, options, Path(folder))))
