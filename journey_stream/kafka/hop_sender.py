@@ -101,12 +101,12 @@ class HopSender:
     async def _send_round(self, one: _Round) -> None:
         try:
             await self._send(one)
-        except Exception as error:
-            self._alone_until = time.monotonic() + ALONE_SECONDS
-            one.done.set_exception(error)
-        except BaseException:
+        except asyncio.CancelledError:
             one.done.cancel()
             raise
+        except BaseException as error:  # (a panic of the compiled core is no `Exception`)
+            self._alone_until = time.monotonic() + ALONE_SECONDS
+            one.done.set_exception(error)
         else:
             one.done.set_result(None)
 

@@ -210,7 +210,9 @@ class IntakeLane:
             except CommitFailedError:
                 # The group has given the partition to somebody else; if not, we go on from what is committed.
                 log.info("%s[%d]: lost to another worker", self.tp.topic, self.tp.partition)
-            except Exception as error:
+            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+                raise
+            except BaseException as error:  # (a panic of the compiled core is no `Exception`)
                 self._fail(error)
             self.inbox.close()
             await self._back_off()
@@ -234,7 +236,7 @@ class IntakeLane:
         if wanted is not None and position.offset > wanted:
             self.done = position.offset
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self.failing_since = self.failing_since or time.monotonic()
         at = "?" if self.done is None else str(self.done)
         self._worker.failed("intake", f"{self.tp.topic}[{self.tp.partition}]@{at}", error)

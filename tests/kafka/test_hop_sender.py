@@ -110,6 +110,24 @@ async def test_who_is_cancelled_while_waiting_takes_nobody_along(
     assert b"stays" in {each.value for each in await read_all(settings, events)}
 
 
+async def test_a_panic_of_the_core_is_told_to_those_who_wait(
+    deployment: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Panic(BaseException):
+        """As the compiled core raises it."""
+
+    def fails(batches: Any, rows: Any, transactional: bool) -> Any:
+        raise Panic
+
+    settings = deployment()
+    async with sender(settings) as (hop, _):
+        with monkeypatch.context() as patched:
+            patched.setattr(hop_sender, "joined", fails)
+            with pytest.raises(Panic):
+                await hop.send({}, {1: ["batch"]})
+        await hop.send(rows(b"goes on"), {})
+
+
 async def test_the_end_leaves_nobody_waiting(deployment: Callable[..., Settings]) -> None:
     settings = deployment()
     async with sender(settings) as (hop, _):

@@ -163,6 +163,28 @@ async def test_batches_that_came_while_others_were_sent_go_together(
     await lane.close(1)
 
 
+async def test_a_panic_of_the_core_is_told_and_tried_again(
+    fast: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Panic(BaseException):
+        """As the compiled core raises it."""
+
+    worker, send = FakeWorker(), FakeWorker.send_hop
+    lane = lane_of(worker)
+
+    async def panics(*given: Any) -> None:
+        raise Panic
+
+    monkeypatch.setattr(FakeWorker, "send_hop", panics)
+    lane.inbox.put(batch(1, 0, 3))
+    await until(lambda: worker.failures == 1)
+    monkeypatch.setattr(FakeWorker, "send_hop", send)
+    await until(lambda: worker.seeks)
+    lane.inbox.put(batch(worker.epoch, 0, 3))
+    await until(lambda: worker.offset == 3)
+    await lane.close(1)
+
+
 async def test_a_failed_send_starts_over_from_what_is_committed(fast: None) -> None:
     worker = FakeWorker()
     lane = lane_of(worker)
