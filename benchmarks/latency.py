@@ -4,10 +4,9 @@ Enters: options (`--help`). Leaves: a table and a JSON file. Strategy: one embed
 with the five models and one more that raises a signal for every order, wall clock. First it finds a backlog
 waiting (events a second between 5 % and 95 % of the signals), then events come at a steady rate (time from
 `send` of an order to the receipt of its signal). A first run is not counted: Java compiles the broker
-meanwhile. So many of the events are orders (`--orders`), the others
-page views: orders alone, the default, are ten times the records out of a usual shop. With
-`--variant NAME=KEY:VALUE,...` several settings take turns in one run, so that their ratio means something on
-a busy machine.
+meanwhile. So many of the events are orders (`--orders`), the others page views: orders alone, the default,
+are ten times the records out of a usual shop. With `--variant NAME=KEY:VALUE,...` several settings take turns
+in one run, so that their ratio means something on a busy machine.
 """
 
 from __future__ import annotations

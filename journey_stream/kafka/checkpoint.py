@@ -40,16 +40,6 @@ Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value, headers."""
 
 
-def joined(batches: Sequence[Any], rows: Sequence[Row], *, transactional: bool) -> Sequence[Any]:
-    """Put finished batches into as few as they fit in, rows behind them."""
-    if len(batches) == 1 and not rows:
-        return batches
-    import journey_stream_native
-
-    now = time.time_ns() // 1_000_000
-    return journey_stream_native.join_batches(batches, rows, now, transactional)
-
-
 class Sender:
     """A producer that sends whole batches and tells the truth about each."""
 
@@ -136,12 +126,23 @@ class Sender:
             offset = await self._deliver(batch, topic, partition)
         return offset
 
-    async def send_ready(self, topic: str, partition: int, batches: Iterable[Any]) -> int:
-        """Send finished batches as `send` sends its own; gives the offset of the last."""
+    async def send_ready(
+        self, topic: str, partition: int, batches: Sequence[Any], rows: Sequence[Row] = ()
+    ) -> int:
+        """Send finished batches, rows behind them, as `send` sends its own; gives the offset of the last."""
         offset = -1
-        for batch in batches:
+        for batch in self.joined(batches, rows):
             offset = await self._deliver(batch, topic, partition)
         return offset
+
+    def joined(self, batches: Sequence[Any], rows: Sequence[Row]) -> Sequence[Any]:
+        """Put finished batches into as few as they fit in, rows behind them."""
+        if len(batches) == 1 and not rows:
+            return batches
+        import journey_stream_native
+
+        now = time.time_ns() // 1_000_000
+        return journey_stream_native.join_batches(batches, rows, now, self._transactional)
 
     async def _deliver(self, batch: Any, topic: str, partition: int) -> int:
         # aiokafka holds one batch a partition and fails those who wait for their turn too early (each round
@@ -243,7 +244,7 @@ class Writer(Sender):
     ) -> int:
         # What the compiled core did came first: whoever it gave back to Python was Python's from then on.
         if ready:
-            return await self.send_ready(topic, partition, joined(ready, list(rows), transactional=True))
+            return await self.send_ready(topic, partition, ready, list(rows))
         return await self.send(topic, partition, rows, self._public)
 
     async def _send_states(
@@ -253,9 +254,9 @@ class Writer(Sender):
         if not ready:
             return await self.send(changelog, self._partition, rows, self._internal)
         written = -1
-        for batch in joined(ready, rows, transactional=True):
+        for batch in self.joined(ready, rows):
             # Each is looked at: behind many rows, the last may stand beyond the end that we know again.
-            written = await self.send_ready(changelog, self._partition, (batch,))
+            written = await self._deliver(batch, changelog, self._partition)
             self._look_at_changelog(changelog, written)
         return written
 

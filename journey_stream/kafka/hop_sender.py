@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from journey_stream.kafka.checkpoint import Row, Sender, joined
+from journey_stream.kafka.checkpoint import Row, Sender
 
 SEND_SECONDS: Final = 120.0
 """A round that takes longer to be acknowledged has failed."""
@@ -113,8 +113,7 @@ class HopSender:
     async def _send(self, one: _Round) -> None:
         sender, topic = await self.get(), self._topic
         rows = one.rows
-        ready = {p: joined(batches, rows.pop(p, []), transactional=False) for p, batches in one.ready.items()}
-        sends = [sender.send_ready(topic, p, batches) for p, batches in ready.items()]
+        sends = [sender.send_ready(topic, p, batches, rows.pop(p, ())) for p, batches in one.ready.items()]
         sends += [sender.send(topic, p, batch, self._compression) for p, batch in rows.items()]
         try:
             async with asyncio.timeout(SEND_SECONDS):

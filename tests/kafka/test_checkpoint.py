@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, ProducerFenced
 from aiokafka.partitioner import DefaultPartitioner
 
@@ -14,6 +13,7 @@ from journey_stream.errors import BrokerError, StateError
 from journey_stream.kafka.changelog import META_KEY, read_changelog
 from journey_stream.kafka.checkpoint import Sender, Writer
 from journey_stream.kafka.coordinator import committed_of
+from journey_stream.kafka.topics import admin_client
 from journey_stream.settings import Settings
 from journey_stream.values import Out
 from tests.kafka.cluster import client, read_all, topics
@@ -30,12 +30,8 @@ def writer(settings: Settings, **chosen: Any) -> Writer:
 
 
 async def committed(settings: Settings) -> dict[tuple[str, int], int]:
-    admin = AIOKafkaAdminClient(**client(settings))
-    await admin.start()
-    try:
+    async with admin_client(settings) as admin:
         return await committed_of(admin, settings.application_id)
-    finally:
-        await admin.close()
 
 
 async def restored(settings: Settings, topic: str) -> tuple[dict[bytes, bytes | None], bytes | None]:

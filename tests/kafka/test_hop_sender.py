@@ -116,13 +116,13 @@ async def test_a_panic_of_the_core_is_told_to_those_who_wait(
     class Panic(BaseException):
         """As the compiled core raises it."""
 
-    def fails(batches: Any, rows: Any, transactional: bool) -> Any:
+    def fails(self: Sender, batches: Any, rows: Any) -> Any:
         raise Panic
 
     settings = deployment()
     async with sender(settings) as (hop, _):
         with monkeypatch.context() as patched:
-            patched.setattr(hop_sender, "joined", fails)
+            patched.setattr(Sender, "joined", fails)
             with pytest.raises(Panic):
                 await hop.send({}, {1: ["batch"]})
         await hop.send(rows(b"goes on"), {})
