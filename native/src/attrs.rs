@@ -23,9 +23,21 @@ pub fn written(values: &[Val]) -> Vec<u8> {
 pub struct Attrs {
     /// All values, one behind the other.
     raw: Vec<u8>,
-    /// Where each begins in `raw`; one more for the end.
-    begins: Vec<u32>,
-    made: Vec<OnceLock<Box<Val>>>,
+    /// One more for the end of `raw`.
+    slots: Vec<Slot>,
+}
+
+#[derive(Clone, Debug)]
+struct Slot {
+    made: OnceLock<Box<Val>>,
+    /// Where it begins in `raw`.
+    begin: u32,
+}
+
+impl Slot {
+    fn at(begin: usize) -> Slot {
+        Slot { made: OnceLock::new(), begin: begin as u32 }
+    }
 }
 
 impl Attrs {
@@ -33,16 +45,15 @@ impl Attrs {
     pub fn read(r: &mut Reader) -> Res<Attrs> {
         let count = r.array()?;
         let start = r.at;
-        let mut begins = Vec::with_capacity(count.min(4096) + 1);
+        let mut slots = Vec::with_capacity(count.min(4096) + 1);
         for _ in 0..count {
-            begins.push((r.at - start) as u32);
+            slots.push(Slot::at(r.at - start));
             if !r.nil() {
                 r.pass()?;
             }
         }
-        begins.push((r.at - start) as u32);
-        let made = (0..count).map(|_| OnceLock::new()).collect();
-        Ok(Attrs { raw: r.bytes[start..r.at].to_vec(), begins, made })
+        slots.push(Slot::at(r.at - start));
+        Ok(Attrs { raw: r.bytes[start..r.at].to_vec(), slots })
     }
 
     /// Of what `written` gave.
@@ -51,45 +62,49 @@ impl Attrs {
     }
 
     pub fn put(&self, out: &mut Vec<u8>) {
-        put_array(out, self.made.len());
+        put_array(out, self.slots.len().saturating_sub(1));
         let mut from = 0;
-        for (slot, made) in self.made.iter().enumerate() {
-            if let Some(value) = made.get() {
-                out.extend_from_slice(&self.raw[from..self.begins[slot] as usize]);
+        for (place, slot) in self.slots.iter().enumerate() {
+            if let Some(value) = slot.made.get() {
+                out.extend_from_slice(&self.raw[from..slot.begin as usize]);
                 put_val(out, value);
-                from = self.begins[slot + 1] as usize;
+                from = self.slots[place + 1].begin as usize;
             }
         }
         out.extend_from_slice(&self.raw[from..]);
     }
 
     pub fn get(&self, slot: usize) -> Option<&Val> {
-        let made = self.made.get(slot)?;
-        if let Some(value) = made.get() {
+        let slot = self.slot(slot)?;
+        if let Some(value) = slot.made.get() {
             return Some(value);
         }
-        let begin = self.begins[slot] as usize;
-        if self.raw[begin] == NIL_BYTE {
+        if self.raw[slot.begin as usize] == NIL_BYTE {
             return Some(&NIL);
         }
-        Some(made.get_or_init(|| self.make(begin)))
+        Some(slot.made.get_or_init(|| self.make(slot.begin)))
     }
 
     pub fn get_mut(&mut self, slot: usize) -> Option<&mut Val> {
-        if self.made.get(slot)?.get().is_none() {
-            let value = self.make(self.begins[slot] as usize);
-            let _ = self.made[slot].set(value);
+        let found = self.slot(slot)?;
+        if found.made.get().is_none() {
+            let value = self.make(found.begin);
+            let _ = found.made.set(value);
         }
-        self.made[slot].get_mut().map(|value| &mut **value)
+        self.slots[slot].made.get_mut().map(|value| &mut **value)
+    }
+
+    fn slot(&self, slot: usize) -> Option<&Slot> {
+        self.slots.split_last()?.1.get(slot)
     }
 
     /// A slot that is there.
     pub fn set(&mut self, slot: usize, value: Val) {
-        self.made[slot] = OnceLock::from(Box::new(value));
+        self.slots[slot].made = OnceLock::from(Box::new(value));
     }
 
-    fn make(&self, begin: usize) -> Box<Val> {
-        let mut r = Reader { bytes: &self.raw, at: begin };
+    fn make(&self, begin: u32) -> Box<Val> {
+        let mut r = Reader { bytes: &self.raw, at: begin as usize };
         Box::new(r.val().expect("it was passed once"))
     }
 }

@@ -3,8 +3,9 @@
 //! In: a core (msgpack of a compact array). Out: a `Customer`, or the same bytes again.
 
 use crate::attrs::Attrs;
-use crate::value::{self, damaged, Reader, Res, Val};
+use crate::value::{self, damaged, Ints, IntMap, Reader, Res, Val};
 use compact_str::CompactString;
+use std::ops::DerefMut;
 use std::sync::Arc;
 
 pub const NOWHERE: i64 = -1;
@@ -33,23 +34,23 @@ pub struct Raised {
 
 #[derive(Clone, Debug, Default)]
 pub struct Customer {
-    pub stages: Vec<i64>,
-    pub entered: Vec<i64>,
-    pub sequences: Vec<i64>,
-    pub loops: Vec<i64>,
-    pub entries: Vec<Option<Vec<(i64, i64)>>>,
-    pub memories: Option<Vec<(i64, i64)>>,
+    pub stages: Ints,
+    pub entered: Ints,
+    pub sequences: Ints,
+    pub loops: Ints,
+    pub entries: Vec<Option<IntMap>>,
+    pub memories: Option<IntMap>,
     pub attrs: Attrs,
     pub armed: Vec<(i64, Armed)>,
     pub partial: Option<Vec<(i64, Partial)>>,
     pub raised: Option<Vec<(i64, Vec<Raised>)>>,
-    pub rates: Option<Vec<(i64, Vec<i64>)>>,
+    pub rates: Option<Vec<(i64, Ints)>>,
     pub seen: Vec<u8>,
-    pub days: Vec<i64>,
+    pub days: Ints,
     pub latest: i64,
     pub active: i64,
-    pub sessions: Vec<i64>,
-    pub messages: Vec<i64>,
+    pub sessions: Ints,
+    pub messages: Ints,
     pub consent: i64,
     pub known: bool,
     pub test: bool,
@@ -58,12 +59,12 @@ pub struct Customer {
     pub locale: Option<CompactString>,
     pub country: Option<CompactString>,
     pub timezone: Option<CompactString>,
-    pub young: Option<Vec<(i64, i64)>>,
+    pub young: Option<IntMap>,
     // The scratch of a batch: never part of the bytes.
     pub person: PersonId,
     pub due: i64,
     pub before: Option<Vec<Val>>,
-    pub earlier: Option<Vec<i64>>,
+    pub earlier: Option<Ints>,
     pub first: Option<(i64, i64, Option<CompactString>)>,
     pub id: Option<CompactString>,
 }
@@ -208,7 +209,7 @@ fn read_raised(r: &mut Reader) -> Res<Vec<(i64, Vec<Raised>)>> {
         .collect()
 }
 
-fn read_rates(r: &mut Reader) -> Res<Vec<(i64, Vec<i64>)>> {
+fn read_rates(r: &mut Reader) -> Res<Vec<(i64, Ints)>> {
     let n = r.map()?;
     (0..n).map(|_| Ok((r.int()?, r.ints()?))).collect()
 }
@@ -327,7 +328,7 @@ pub fn put_core(out: &mut Vec<u8>, c: &Customer) {
 }
 
 /// None where there is nothing in it, as Python's `held or None`.
-fn put_opt_pairs(out: &mut Vec<u8>, pairs: &Option<Vec<(i64, i64)>>) {
+fn put_opt_pairs(out: &mut Vec<u8>, pairs: &Option<IntMap>) {
     match pairs {
         Some(pairs) if !pairs.is_empty() => value::put_pairs(out, pairs),
         _ => value::put_nil(out),
@@ -345,10 +346,10 @@ pub fn find_mut<V>(map: &mut [(i64, V)], key: i64) -> Option<&mut V> {
 }
 
 /// `map[key] = value`: a key that is there keeps its place.
-pub fn set<V>(map: &mut Vec<(i64, V)>, key: i64, value: V) {
+pub fn set<V>(map: &mut (impl DerefMut<Target = [(i64, V)]> + Extend<(i64, V)>), key: i64, value: V) {
     match find_mut(map, key) {
         Some(held) => *held = value,
-        None => map.push((key, value)),
+        None => map.extend([(key, value)]),
     }
 }
 

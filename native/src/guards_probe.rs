@@ -10,7 +10,7 @@ use crate::from_python::event_of;
 use crate::paths::{self, Get, Many, Pairs};
 use crate::profile::ContextPlaces;
 use crate::program::{Journey, Program};
-use crate::value::{put_val, Reader, Val};
+use crate::value::{put_val, IntMap, Ints, Reader, Val};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
@@ -33,8 +33,8 @@ impl Given {
             None
         }
     }
-    fn ints(&self, name: &str) -> Vec<i64> {
-        let Val::List(items) = self.part(name) else { return vec![] };
+    fn ints(&self, name: &str) -> Ints {
+        let Val::List(items) = self.part(name) else { return Ints::new() };
         items.iter().map(|item| if let Val::Int(i) = item { *i } else { 0 }).collect()
     }
 }
@@ -48,7 +48,7 @@ fn part(value: &Val, name: &str) -> Val {
 fn customer(bytes: &[u8]) -> PyResult<Customer> {
     let given = Given::read(bytes)?;
     let list = |name| if let Val::List(items) = given.part(name) { Some(items) } else { None };
-    let entries = |item: &Val| -> Option<Vec<(i64, i64)>> {
+    let entries = |item: &Val| -> Option<IntMap> {
         let Val::Map(pairs) = item else { return None };
         let int = |value: &Val| if let Val::Int(i) = value { *i } else { 0 };
         Some(pairs.iter().map(|(k, n)| (int(k), int(n))).collect())

@@ -23,6 +23,8 @@ pub struct Hot {
     pub touched: bool,
     /// A state of theirs is at rest.
     pub known: bool,
+    /// To be kept beyond the next drain: new, or came before not long ago.
+    pub stays: bool,
     /// Entries of the history added since the last drain.
     rows: Vec<u8>,
     count: u32,
@@ -45,6 +47,7 @@ impl Hot {
             rest: Vec::new(),
             touched: false,
             known: false,
+            stays: true,
             rows: Vec::new(),
             count: 0,
             point: NONE,

@@ -10,7 +10,7 @@ use crate::profile::over_contacted;
 use crate::program::{After, Call, Guard, Program};
 use crate::reads::{merged, read};
 use crate::record::{About, Cause, Record, Said, Signal, Transition};
-use crate::value::{self, damaged, Damaged, Res, Val};
+use crate::value::{self, damaged, Damaged, IntMap, Res, Val};
 use ahash::AHashMap;
 use compact_str::CompactString;
 use std::sync::Arc;
@@ -193,7 +193,7 @@ pub fn move_to(
     };
     let about = about(at, c, run);
     let said = said(at, c, j, run);
-    let entries = c.entries[j].get_or_insert_with(Vec::new);
+    let entries = c.entries[j].get_or_insert_with(IntMap::new);
     let number = find(entries, target).copied().unwrap_or(0) + 1;
     set(entries, target, number);
     let mut direction = 1;
@@ -266,7 +266,7 @@ fn enter(at: &At, c: &mut Customer, j: usize, left: i64, target: i64) -> Res<()>
         }
         for (memory, inside) in &entry.remembers {
             if !inside.contains(&left) {
-                set(c.memories.get_or_insert_with(Vec::new), *memory, left);
+                set(c.memories.get_or_insert_with(IntMap::new), *memory, left);
             }
         }
     }

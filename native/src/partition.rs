@@ -20,11 +20,12 @@ use crate::record::{Gone, Record};
 use crate::states::Shared;
 use crate::step::{self, earliest, forgotten_at, has_seen, FORGET};
 use crate::value::{Damaged, Res};
-use ahash::{AHashMap, AHashSet};
+use ahash::{AHashMap, AHashSet, RandomState};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
+use smallvec::smallvec;
 use std::sync::Arc;
 
 create_exception!(journey_stream_native, CoreError, PyException, "The compiled core met what it cannot do.");
@@ -60,6 +61,7 @@ pub struct Partition {
     /// Decoded, and as they are at rest: hot before, and not touched since. Who is among them still when `hot` is full
     /// again leaves, so that those who come often stay.
     cooling: AHashMap<Person, Box<Hot>>,
+    woken: Woken,
     /// In the order they were first touched since the last drain; some may have left since.
     touched: Vec<Person>,
     /// Forgotten since the last drain, and whether a state of theirs is at rest.
@@ -89,6 +91,7 @@ impl Partition {
             rest,
             hot: AHashMap::new(),
             cooling: AHashMap::new(),
+            woken: Woken::default(),
             touched: Vec::new(),
             gone: AHashMap::new(),
             foreign: AHashSet::new(),
@@ -125,6 +128,7 @@ impl Partition {
         match Hot::wake(name.clone(), blob, &self.p.fingerprint, self.horizon != NEVER) {
             Ok(Some(mut hot)) => {
                 hot.known = true;
+                hot.stays = self.woken.again(name, self.cache);
                 self.hot.insert(name.clone(), Box::new(hot));
                 Ok(Found::Hot)
             }
@@ -256,15 +260,15 @@ impl Partition {
         let count = p.journeys.len();
         let forget = if e.known { p.forget_known } else { p.forget_anonymous };
         let c = Customer {
-            stages: vec![NOWHERE; count],
-            entered: vec![t; count],
-            sequences: vec![0; count],
-            loops: vec![0; count],
+            stages: smallvec![NOWHERE; count],
+            entered: smallvec![t; count],
+            sequences: smallvec![0; count],
+            loops: smallvec![0; count],
             entries: vec![None; count],
             attrs: Attrs::of(&p.empties),
             latest: t,
             active: t,
-            sessions: vec![t; p.silences.len()],
+            sessions: smallvec![t; p.silences.len()],
             known: e.known,
             person: PersonId(e.person.clone()),
             due: forget.map_or(NEVER, |forget| t.saturating_add(forget)),
@@ -462,7 +466,9 @@ impl Partition {
             self.rest.lock().put(&person, &self.scratch);
             give(&person, Some(&self.scratch));
             count += 1;
-            if !many {
+            if !hot.stays {
+                self.hot.remove(&person);
+            } else if !many {
                 hot.written(if keep { &self.scratch } else { &[] });
                 hot.known = true;
             }
@@ -534,6 +540,26 @@ impl Partition {
 
     pub fn people_hot(&self) -> Vec<Person> {
         self.hot.keys().cloned().chain(self.gone.keys().cloned()).collect()
+    }
+}
+
+/// Who was woken not long ago, by hash: one that is taken for another is kept for nothing, no more.
+#[derive(Default)]
+struct Woken {
+    marks: RandomState,
+    lately: AHashSet<u64>,
+    before: AHashSet<u64>,
+}
+
+impl Woken {
+    /// Note somebody; tells whether they were among the last so many, twice as many at most.
+    fn again(&mut self, person: &Person, many: usize) -> bool {
+        let mark = self.marks.hash_one(person);
+        if self.lately.len() >= many {
+            std::mem::swap(&mut self.lately, &mut self.before);
+            self.lately.clear();
+        }
+        !self.lately.insert(mark) || self.before.contains(&mark)
     }
 }
 

@@ -3,6 +3,11 @@
 //! In: msgpack. Out: `Val`, or the same bytes again. `Val::Nil` is *unknown* to expressions.
 
 use compact_str::CompactString;
+use smallvec::SmallVec;
+
+/// Few numbers, where they stand: waking somebody up is mostly allocations.
+pub type Ints = SmallVec<[i64; 6]>;
+pub type IntMap = SmallVec<[(i64, i64); 2]>;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Val {
@@ -80,34 +85,35 @@ pub fn put_int(out: &mut Vec<u8>, value: i64) {
         } else if v < 0x100 {
             out.extend_from_slice(&[0xcc, v as u8]);
         } else if v < 0x1_0000 {
-            out.push(0xcd);
-            out.extend_from_slice(&(v as u16).to_be_bytes());
+            put_tagged(out, 0xcd, (v as u16).to_be_bytes());
         } else if v < 0x1_0000_0000 {
-            out.push(0xce);
-            out.extend_from_slice(&(v as u32).to_be_bytes());
+            put_tagged(out, 0xce, (v as u32).to_be_bytes());
         } else {
-            out.push(0xcf);
-            out.extend_from_slice(&v.to_be_bytes());
+            put_tagged(out, 0xcf, v.to_be_bytes());
         }
     } else if value >= -32 {
         out.push(value as i8 as u8);
     } else if value >= -128 {
         out.extend_from_slice(&[0xd0, value as i8 as u8]);
     } else if value >= -32_768 {
-        out.push(0xd1);
-        out.extend_from_slice(&(value as i16).to_be_bytes());
+        put_tagged(out, 0xd1, (value as i16).to_be_bytes());
     } else if value >= -2_147_483_648 {
-        out.push(0xd2);
-        out.extend_from_slice(&(value as i32).to_be_bytes());
+        put_tagged(out, 0xd2, (value as i32).to_be_bytes());
     } else {
-        out.push(0xd3);
-        out.extend_from_slice(&value.to_be_bytes());
+        put_tagged(out, 0xd3, value.to_be_bytes());
     }
 }
 
+/// Room is asked for once.
+#[inline]
+fn put_tagged<const N: usize>(out: &mut Vec<u8>, tag: u8, bytes: [u8; N]) {
+    let mut both = [tag; 9];
+    both[1..=N].copy_from_slice(&bytes);
+    out.extend_from_slice(&both[..=N]);
+}
+
 pub fn put_num(out: &mut Vec<u8>, value: f64) {
-    out.push(0xcb);
-    out.extend_from_slice(&value.to_bits().to_be_bytes());
+    put_tagged(out, 0xcb, value.to_bits().to_be_bytes());
 }
 
 pub fn put_str(out: &mut Vec<u8>, text: &str) {
@@ -365,18 +371,18 @@ impl<'a> Reader<'a> {
         self.take(n)
     }
 
-    pub fn ints(&mut self) -> Res<Vec<i64>> {
+    pub fn ints(&mut self) -> Res<Ints> {
         let n = self.array()?;
-        let mut found = Vec::with_capacity(n.min(4096));
+        let mut found = Ints::with_capacity(n.min(4096));
         for _ in 0..n {
             found.push(self.int()?);
         }
         Ok(found)
     }
 
-    pub fn pairs(&mut self) -> Res<Vec<(i64, i64)>> {
+    pub fn pairs(&mut self) -> Res<IntMap> {
         let n = self.map()?;
-        let mut found = Vec::with_capacity(n.min(4096));
+        let mut found = IntMap::with_capacity(n.min(4096));
         for _ in 0..n {
             found.push((self.int()?, self.int()?));
         }
