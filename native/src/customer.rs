@@ -3,7 +3,7 @@
 //! In: a core (msgpack of a compact array). Out: a `Customer`, or the same bytes again.
 
 use crate::attrs::Attrs;
-use crate::value::{self, damaged, Ints, IntMap, Reader, Res, Val};
+use crate::value::{self, damaged, IntMap, Ints, Reader, Res, Val};
 use compact_str::CompactString;
 use std::ops::DerefMut;
 use std::sync::Arc;

@@ -46,6 +46,7 @@ mod record_id;
 mod rows;
 mod scan;
 mod shared;
+mod shorten;
 mod spans;
 mod spoken;
 mod states;
@@ -74,5 +75,6 @@ fn journey_stream_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     guards_probe::register(m)?;
     intake::register(m)?;
     joined::register(m)?;
+    shorten::register(m)?;
     ops_probe::register(m)
 }

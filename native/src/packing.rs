@@ -5,10 +5,11 @@
 //! readable. Packed states never leave this process, so they need not be the bytes that Python's packing gives; the
 //! head (due, layout) stands where it stands in a state:
 //!
-//!     1 byte PACKED, 8 due, 4 layout, 1 number of the dictionary, the compressed rest (length of core, core)
+//!     1 byte PACKED, 8 due, 4 layout, 1 number of the dictionary (+ AS_IT_IS), the core, shortened and compressed
 
 use crate::customer::{HEADER, VERSION};
 use crate::hot::core_end;
+use crate::shorten::{expand, shorten};
 use crate::value::{damaged, Damaged, Res};
 use std::io;
 use zstd::bulk::{Compressor, Decompressor};
@@ -24,8 +25,10 @@ const GROWTH: u64 = 8;
 const DICTIONARIES: usize = 5;
 const DICTIONARY_BYTES: usize = 32_768;
 const LEVEL: i32 = 3;
-/// Bytes in front of what is compressed, as in a state.
+/// Due and layout end here, as in a state.
 const HEAD: usize = 13;
+/// Beside the number of the dictionary: the core is compressed without having been shortened.
+const AS_IT_IS: u8 = 0x80;
 
 pub fn is_packed(blob: &[u8]) -> bool {
     blob.first() == Some(&PACKED)
@@ -45,13 +48,24 @@ pub struct Packing {
     pack: Option<Compressor<'static>>,
     unpack: Vec<Decompressor<'static>>,
     scratch: Vec<u8>,
+    short: Vec<u8>,
 }
 
 impl Packing {
     /// A state that fits, in fewer bytes; None until enough have come to learn from.
     pub fn pack(&mut self, blob: &[u8]) -> Option<Box<[u8]>> {
+        let mut short = std::mem::take(&mut self.short);
+        let packed = match shorten(&blob[HEADER..], &mut short) {
+            true => self.compressed(&blob[1..HEAD], &short, 0),
+            false => self.compressed(&blob[1..HEAD], &blob[HEADER..], AS_IT_IS),
+        };
+        self.short = short;
+        packed
+    }
+
+    fn compressed(&mut self, head: &[u8], core: &[u8], how: u8) -> Option<Box<[u8]>> {
         if self.packed >= self.until_next && self.unpack.len() < DICTIONARIES {
-            self.samples.push(blob[HEAD..].into());
+            self.samples.push(core.into());
             if self.samples.len() == SAMPLES {
                 self.learn().ok()?;
             }
@@ -59,13 +73,13 @@ impl Packing {
         let pack = self.pack.as_mut()?;
         let out = &mut self.scratch;
         out.clear();
-        out.reserve(compress_bound(blob.len()));
-        pack.compress_to_buffer(&blob[HEAD..], out).ok()?;
+        out.reserve(compress_bound(core.len()));
+        pack.compress_to_buffer(core, out).ok()?;
         self.packed += 1;
         let mut made = Vec::with_capacity(HEAD + 1 + out.len());
         made.push(PACKED);
-        made.extend_from_slice(&blob[1..HEAD]);
-        made.push(self.unpack.len() as u8 - 1);
+        made.extend_from_slice(head);
+        made.push((self.unpack.len() as u8 - 1) | how);
         made.extend_from_slice(out);
         Some(made.into_boxed_slice())
     }
@@ -73,7 +87,7 @@ impl Packing {
     /// Put a packed state there as it was.
     pub fn unpack(&mut self, blob: &[u8], out: &mut Vec<u8>) -> Res<()> {
         let number = blob.get(HEAD).copied().unwrap_or(u8::MAX);
-        let Some(unpack) = self.unpack.get_mut(number as usize) else {
+        let Some(unpack) = self.unpack.get_mut(usize::from(number & !AS_IT_IS)) else {
             return damaged("a packed state without its dictionary");
         };
         let rest = &blob[HEAD + 1..];
@@ -85,10 +99,17 @@ impl Packing {
             _ => return damaged("a packed state that does not unpack"),
         }
         out.clear();
-        out.reserve(HEAD + size);
+        out.reserve(HEADER + 2 * size); // times are told in a third of their bytes or less
         out.push(VERSION);
         out.extend_from_slice(&blob[1..HEAD]);
-        out.extend_from_slice(&self.scratch);
+        out.extend_from_slice(&[0; HEADER - HEAD]);
+        if number & AS_IT_IS == 0 {
+            expand(&self.scratch, out)?;
+        } else {
+            out.extend_from_slice(&self.scratch);
+        }
+        let length = (out.len() - HEADER) as u32;
+        out[HEAD..HEADER].copy_from_slice(&length.to_be_bytes());
         Ok(())
     }
 
