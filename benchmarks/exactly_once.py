@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.measuring import Figure, command, say
+from benchmarks.measuring import Figure, command, kafka_in, say
 from benchmarks.shop import PARTITIONS, flags, oracle, run_worker
 from journey_stream.broker import EmbeddedKafka
 from journey_stream.settings import Settings, TopicNames
@@ -94,7 +94,7 @@ async def measure(folder: Path, shop: ShopOptions, repeats: int) -> Cost:
     """Fill the topics of a Kafka of its own and let both take turns."""
     records = list(simulate(shop))
     until = shop.start + (shop.days + 200) * DAY
-    with EmbeddedKafka(folder / "kafka", heap="1g", lasting=True, tell=say) as kafka:
+    with kafka_in(folder / "kafka") as kafka:
         figures = await _turns(kafka, records, until, repeats)
     return Cost(
         len(records),

@@ -27,8 +27,7 @@ from typing import Any
 import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
-from benchmarks.measuring import command, say
-from journey_stream.broker import EmbeddedKafka
+from benchmarks.measuring import command, kafka_in, say
 from journey_stream.settings import SHIPPED_JOURNEYS
 from journey_stream.values import rfc3339
 
@@ -189,7 +188,7 @@ def main() -> int:
     figures: dict[str, list[dict[str, float]]] = defaultdict(list)
     with (
         tempfile.TemporaryDirectory(prefix="journey-stream-latency-") as folder,
-        EmbeddedKafka(Path(folder) / "kafka", heap="1g", lasting=True, tell=say) as kafka,
+        kafka_in(Path(folder) / "kafka") as kafka,
     ):
         warm = argparse.Namespace(**{**vars(options), "seconds": options.warm, "rates": options.rates[-1:]})
         asyncio.run(run(kafka.bootstrap, "not counted", variants[0][1], warm, Path(folder)))

@@ -1,4 +1,4 @@
-"""What the benchmarks share: a figure and how it is taken, topics made, filled, read and dropped.
+"""What the benchmarks share: a figure and how it is taken, the Kafka, topics made, filled, read and dropped.
 
 Enters: process ids, ports of metrics pages, addresses. Leaves: figures. Strategy: a run counts between 5 %
 and 95 % of its events, so that nobody's start or end counts. Time and CPU are always taken from outside, by
@@ -20,6 +20,8 @@ import msgspec
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.producer.message_accumulator import BatchBuilder
+
+from journey_stream.broker import EmbeddedKafka
 
 FIRST, LAST = 0.05, 0.95
 """Shares of the events between which a run counts."""
@@ -111,6 +113,11 @@ def at(samples: list[tuple[int, float, float]], wanted: float) -> tuple[float, f
             return before[1] + share * (now[1] - before[1]), before[2] + share * (now[2] - before[2])
         before = now
     return before[1], before[2]
+
+
+def kafka_in(folder: Path) -> EmbeddedKafka:
+    """Make the Kafka of a benchmark: it compiles itself as in production, and has room for a backlog."""
+    return EmbeddedKafka(folder, heap="1g", lasting=True, tell=say)
 
 
 async def create_topics(bootstrap: str, topics: Iterable[str], partitions: int) -> None:

@@ -28,7 +28,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.measuring import Figure, between, command, say
+from benchmarks.measuring import Figure, between, command, kafka_in, say
 from benchmarks.shop import PARTITIONS, flags, ids_of, oracle
 from journey_stream.broker import EmbeddedKafka
 from journey_stream.broker.embedded import free_port
@@ -77,7 +77,7 @@ def main() -> int:
     if not options.without_broker:
         with (
             tempfile.TemporaryDirectory(prefix="journey-stream-bench-") as folder,
-            EmbeddedKafka(Path(folder) / "kafka", heap="1g", lasting=True, tell=say) as kafka,
+            kafka_in(Path(folder) / "kafka") as kafka,
         ):
             figures = asyncio.run(measure(kafka, records, until, options.repeats))
         found["worker"] = {n: msgspec.to_builtins(each) for n, each in figures.items()}

@@ -40,6 +40,7 @@ def main() -> None:
     parser.add_argument("--compression", default="none", choices=["none", "gzip", "lz4"])
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
+        # Not `kafka_in`: a `lasting` one is slower in its first minutes, and this is over by then.
         kafka = EmbeddedKafka(Path(folder))
         kafka.start()
         try:

@@ -33,6 +33,7 @@ from benchmarks.measuring import (
     command,
     count,
     create_topics,
+    kafka_in,
     read_all,
     read_progress,
     say,
@@ -71,7 +72,7 @@ def main(arguments: list[str]) -> int:
     until = shop.start + (shop.days + 200) * DAY
     with (
         tempfile.TemporaryDirectory(prefix="journey-stream-bench-") as folder,
-        EmbeddedKafka(Path(folder) / "kafka", heap="1g", lasting=True, tell=say) as kafka,
+        kafka_in(Path(folder) / "kafka") as kafka,
     ):
         figures = asyncio.run(measure(kafka, records, until, options.repeats, Path(folder)))
     report(figures, Counter(record_type(record) for record in records), options.out)

@@ -24,9 +24,8 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from benchmarks.measuring import command, read_all, say
+from benchmarks.measuring import command, kafka_in, read_all, say
 from benchmarks.timers import spread, visit
-from journey_stream.broker import EmbeddedKafka
 from journey_stream.broker.embedded import free_port
 from journey_stream.values import micros
 
@@ -151,7 +150,7 @@ def main() -> int:
     options = parser.parse_args()
     with (
         tempfile.TemporaryDirectory(prefix="journey-stream-timers-") as folder,
-        EmbeddedKafka(Path(folder) / "kafka", heap="1g", lasting=True, tell=say) as kafka,
+        kafka_in(Path(folder) / "kafka") as kafka,
     ):
         result = asyncio.run(measure(kafka.bootstrap, options, Path(folder)))
     print(json.dumps(result, indent=2))

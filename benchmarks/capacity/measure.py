@@ -25,8 +25,7 @@ from benchmarks.capacity.fit import Fit, Run, fit
 from benchmarks.capacity.model import SECOND, distinct, total
 from benchmarks.capacity.terms import Costs
 from benchmarks.latency import CUSTOMERS
-from benchmarks.measuring import say
-from journey_stream.broker import EmbeddedKafka
+from benchmarks.measuring import kafka_in, say
 
 RESULT = Path(__file__).parents[1] / "results" / "capacity.json"
 CORE = (
@@ -124,10 +123,10 @@ def measure(turns: float) -> Result:
     ]
     with tempfile.TemporaryDirectory(prefix="journey-stream-capacity-") as folder:
         say("sends, transactions, fetches, a restore on a Kafka")
-        with EmbeddedKafka(Path(folder) / "wire", heap="1g", lasting=True) as kafka:
+        with kafka_in(Path(folder) / "wire") as kafka:
             wired = wire.measure(kafka, turns)
         say("a worker under loads")
-        with EmbeddedKafka(Path(folder) / "worker", heap="1g", lasting=True) as kafka:
+        with kafka_in(Path(folder) / "worker") as kafka:
             rates, seconds = (200, 500, 1_000), 4 + 6 * turns
             worked = asyncio.run(
                 worker.measure(kafka, Path(folder), rates, seconds, int(20_000 * max(0.5, turns)))

@@ -15,13 +15,12 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.measuring import say
+from benchmarks.measuring import kafka_in, say
 from benchmarks.peers.contestants import BY_NAME, CONTESTANTS
 from benchmarks.peers.machine import machine, versions
 from benchmarks.peers.page import write_pages
 from benchmarks.peers.result import Result, compare, row_of, table
 from benchmarks.peers.turns import Bench, Work
-from journey_stream.broker import EmbeddedKafka
 
 ROOT = Path(__file__).parents[2]
 RESULT = ROOT / "benchmarks" / "results" / "peers.json"
@@ -34,7 +33,7 @@ def main(arguments: list[str]) -> int:
     work = Work(options.events, options.customers, 4, options.repeats)
     with (
         tempfile.TemporaryDirectory(prefix="journey-stream-bench-") as folder,
-        EmbeddedKafka(Path(folder) / "kafka", heap="1g", lasting=True, tell=say) as kafka,
+        kafka_in(Path(folder) / "kafka") as kafka,
     ):
         outcome = asyncio.run(Bench(kafka.bootstrap, Path(folder), work, contestants).run())
     rows = [
