@@ -21,13 +21,14 @@ from typing import Any
 
 import msgspec
 from aiokafka import TopicPartition
-from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
+from aiokafka.admin import RecordsToDelete
 
 from journey_stream.kafka.coordinator import committed_of
 from journey_stream.kafka.hop import Partitioner
+from journey_stream.kafka.topics import admin_client
 from journey_stream.settings import Settings, TopicNames, Web
 from journey_stream.values import SECOND, rfc3339
-from tests.kafka.cluster import Row, WorkerProcess, client, eventually, read_all, send, topics
+from tests.kafka.cluster import Row, WorkerProcess, eventually, read_all, send, topics
 
 PEOPLE = 40
 QUICK = "tests.faults.quick_worker"
@@ -115,7 +116,7 @@ class Rounds:
         """Everybody orders, and all up to there is deleted at once: nobody may expect it."""
         sent, orders = dict(self.sent), self._orders.copy()
         await self.order([0], topic)
-        async with admin_of(self.settings) as admin:
+        async with admin_client(self.settings) as admin:
             await admin.delete_records({TopicPartition(topic, 0): RecordsToDelete(end)})
         self.sent, self._orders = sent, orders
 
@@ -167,7 +168,7 @@ async def metric(worker: WorkerProcess, start: str) -> float:
 
 async def has_committed(on: Rounds, topic: str, offset: int, partition: int = 0) -> bool:
     """Tell whether intake has committed up to this offset of a source partition."""
-    async with admin_of(on.settings) as admin:
+    async with admin_client(on.settings) as admin:
         committed = await committed_of(admin, on.settings.application_id)
     return committed.get((topic, partition)) == offset
 
@@ -186,14 +187,3 @@ async def rounds(settings: Settings, folder: Path) -> AsyncIterator[Rounds]:
         for worker in made.workers:
             if worker.process.poll() is None:
                 worker.kill()
-
-
-@contextlib.asynccontextmanager
-async def admin_of(settings: Settings) -> AsyncIterator[AIOKafkaAdminClient]:
-    """An admin client."""
-    admin = AIOKafkaAdminClient(**client(settings))
-    await admin.start()
-    try:
-        yield admin
-    finally:
-        await admin.close()

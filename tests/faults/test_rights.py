@@ -10,9 +10,10 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.protocol.admin import CreateAclsRequest, DeleteAclsRequest
 
 from journey_stream.broker import EmbeddedKafka
+from journey_stream.kafka.topics import admin_client
 from journey_stream.settings import Settings, Web
 from journey_stream.values import SECOND
-from tests.faults.rounds import admin_of, becomes_unwell, becomes_well, rounds
+from tests.faults.rounds import becomes_unwell, becomes_well, rounds
 from tests.kafka.cluster import eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.broker]
@@ -53,7 +54,7 @@ async def _asked(admin: AIOKafkaAdminClient, request: object) -> None:
 async def test_a_worker_that_may_no_longer_publish_stops_and_goes_on_when_it_may_again(
     settings: Settings, tmp_path: Path
 ) -> None:
-    async with rounds(settings, tmp_path) as on, admin_of(settings) as admin:
+    async with rounds(settings, tmp_path) as on, admin_client(settings) as admin:
         worker = on.start_worker()
         await on.order()
         await on.all_there()
@@ -69,7 +70,7 @@ async def test_a_worker_that_may_no_longer_publish_stops_and_goes_on_when_it_may
 async def test_a_source_that_may_no_longer_be_read_leaves_the_others_alone(
     settings: Settings, tmp_path: Path
 ) -> None:
-    async with rounds(settings, tmp_path) as on, admin_of(settings) as admin:
+    async with rounds(settings, tmp_path) as on, admin_client(settings) as admin:
         worker = on.start_worker()
         await on.order()
         await on.all_there()

@@ -9,10 +9,10 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient, NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from journey_stream.kafka.topics import ensure_topics
+from journey_stream.kafka.topics import admin_client, ensure_topics
 from journey_stream.settings import Settings
 from journey_stream.values import SECOND
-from tests.faults.rounds import admin_of, becomes_unwell, becomes_well, has_committed, metric, rounds
+from tests.faults.rounds import becomes_unwell, becomes_well, has_committed, metric, rounds
 from tests.kafka.cluster import WorkerProcess, eventually, read_all
 
 pytestmark = pytest.mark.slow
@@ -27,7 +27,7 @@ async def test_partitions_added_to_a_source_are_read_without_a_restart(
     deployment: Make, tmp_path: Path
 ) -> None:
     settings = quick(deployment)
-    async with rounds(settings, tmp_path) as on, admin_of(settings) as admin:
+    async with rounds(settings, tmp_path) as on, admin_client(settings) as admin:
         workers = [on.start_worker(), on.start_worker()]
         for worker in workers:
             await becomes_well(worker)
@@ -51,7 +51,7 @@ async def test_partitions_added_to_keyed_topic_or_changelog_are_refused_and_the_
     deployment: Make, tmp_path: Path
 ) -> None:
     settings = quick(deployment)
-    async with rounds(settings, tmp_path) as on, admin_of(settings) as admin:
+    async with rounds(settings, tmp_path) as on, admin_client(settings) as admin:
         worker = on.start_worker()
         await on.order()
         await on.all_there()
@@ -69,7 +69,7 @@ async def test_a_source_made_anew_stops_loudly_and_goes_on_under_another_name(
     deployment: Make, tmp_path: Path
 ) -> None:
     settings = quick(deployment)
-    async with rounds(settings, tmp_path) as on, admin_of(settings) as admin:
+    async with rounds(settings, tmp_path) as on, admin_client(settings) as admin:
         worker = on.start_worker()
         for _ in range(3):
             await on.order()
@@ -107,7 +107,7 @@ async def test_partitions_added_to_a_topic_out_are_used_from_the_next_takeover_o
     deployment: Make, tmp_path: Path
 ) -> None:
     settings = quick(deployment)
-    async with rounds(settings, tmp_path) as on, admin_of(settings) as admin:
+    async with rounds(settings, tmp_path) as on, admin_client(settings) as admin:
         worker = on.start_worker()
         await on.order()
         await on.all_there()
@@ -127,7 +127,7 @@ async def test_without_a_topic_out_its_partitions_wait_and_go_on_when_it_is_back
     deployment: Make, tmp_path: Path
 ) -> None:
     settings = quick(deployment)
-    async with rounds(settings, tmp_path) as on, admin_of(settings) as admin:
+    async with rounds(settings, tmp_path) as on, admin_client(settings) as admin:
         worker = on.start_worker()
         await on.order()
         await on.all_there()
@@ -149,7 +149,7 @@ async def test_records_that_a_topic_refuses_stop_what_has_to_send_them_until_it_
     deployment: Make, tmp_path: Path
 ) -> None:
     settings = quick(deployment)
-    async with rounds(settings, tmp_path) as on, admin_of(settings) as admin:
+    async with rounds(settings, tmp_path) as on, admin_client(settings) as admin:
         worker = on.start_worker()
         await on.order()
         await on.all_there()
@@ -171,7 +171,7 @@ async def test_a_changelog_made_anew_stops_every_partition_before_anything_wrong
     deployment: Make, tmp_path: Path
 ) -> None:
     settings = quick(deployment)
-    async with rounds(settings, tmp_path) as on, admin_of(settings) as admin:
+    async with rounds(settings, tmp_path) as on, admin_client(settings) as admin:
         worker = on.start_worker()
         for _ in range(3):
             await on.order()
@@ -187,7 +187,7 @@ async def test_a_changelog_made_anew_stops_every_partition_before_anything_wrong
 
 async def test_a_keyed_topic_made_anew_stops_every_partition(deployment: Make, tmp_path: Path) -> None:
     settings = quick(deployment)
-    async with rounds(settings, tmp_path) as on, admin_of(settings) as admin:
+    async with rounds(settings, tmp_path) as on, admin_client(settings) as admin:
         worker = on.start_worker()
         for _ in range(3):
             await on.order()
