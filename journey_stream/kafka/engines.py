@@ -1,8 +1,10 @@
-"""The engine of a keyed partition: the compiled core if it is there and knows the program, or Python's.
+"""Who works on keyed partitions and judges for intakes: the compiled core where it can, or Python.
 
-Enters: a deployment. Leaves: engines, empty, one a call. Strategy: decided once, when the worker starts, and
-told in one line. A core that fails at work is given up for good: the partition starts over from its
-checkpoint, as after any failure, and Python goes on with the same states.
+Enters: a deployment. Leaves: engines, empty, and intakes, one a call. Strategy: decided once, when the worker
+starts, and told in one line: the core has to be there and to know the program. One that fails at work is
+given up for good. Whoever it failed starts over, as after any failure, and Python goes on: a partition from
+its checkpoint, with the same states, an intake from its committed offset. The others keep what they have of
+the core, which serves them, until they start over themselves.
 """
 
 from __future__ import annotations

@@ -5,7 +5,8 @@ committed offset. Strategy: a record is decoded only to learn whose it is and wh
 goes on is the record itself with its coordinates (see `hop`), also when it is dead, so that its dead letter
 is published exactly once, in the keyed partition's transaction. A batch counts as handed on when every send
 is acknowledged; the first failure stops the lane, which starts over from its committed offset (the hop
-drops what came twice): no gaps.
+drops what came twice): no gaps. It does so with an `Intake` made anew: when the compiled core has failed,
+that is Python's, and a record that the core cannot bear holds up nobody.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import contextlib
 import logging
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from aiokafka.errors import CommitFailedError
@@ -137,9 +138,9 @@ class Worker(Protocol):
 class IntakeLane:
     """One source partition: a task that takes batches in order."""
 
-    def __init__(self, worker: Worker, tp: TP, intake: Intake, metrics: Any) -> None:
+    def __init__(self, worker: Worker, tp: TP, make_intake: Callable[[], Intake], metrics: Any) -> None:
         self.tp = tp
-        self.intake = intake
+        self.intake = make_intake()
         self.done: int | None = None
         """Offset up to which everything has been handed on, since the last seek."""
         self.at_end_since: float | None = None
@@ -147,6 +148,7 @@ class IntakeLane:
         self.paused = False
         """An operator wants it to rest."""
         self._worker = worker
+        self._make_intake = make_intake
         self._metrics = metrics
         self.inbox = Inbox(lambda: worker.hold(tp, "queue"), lambda: worker.release(tp, "queue"))
         self._busy = False
@@ -201,16 +203,14 @@ class IntakeLane:
 
     async def _run(self) -> None:
         while not self._closing:
-            if not self.inbox.is_open and not await self._start_over():
-                await self._back_off()
-                continue
             try:
-                await self._work()
-                return
+                if self.inbox.is_open or await self._start_over():
+                    await self._work()
+                    return
             except CommitFailedError:
                 # The group has given the partition to somebody else; if not, we go on from what is committed.
                 log.info("%s[%d]: lost to another worker", self.tp.topic, self.tp.partition)
-            except (asyncio.CancelledError, KeyboardInterrupt, SystemExit):
+            except (asyncio.CancelledError, GeneratorExit, KeyboardInterrupt, SystemExit):
                 raise
             except BaseException as error:  # (a panic of the compiled core is no `Exception`)
                 self._fail(error)
@@ -218,12 +218,11 @@ class IntakeLane:
             await self._back_off()
 
     async def _start_over(self) -> bool:
-        try:
-            self._committed = await self._worker.committed(self.tp)
-            position = await self._worker.seek(self.tp, self._committed)
-        except Exception as error:
-            self._fail(error)
-            return False
+        self._committed = await self._worker.committed(self.tp)
+        position = await self._worker.seek(self.tp, self._committed)
+        # Not the one that failed: it may be the core's, which is given up by now. With it goes only what it
+        # had taken in, and counted, without handing it on: that is read again.
+        self.intake = self._make_intake()
         self.done = None
         self.at_end_since = None
         if position is not None:

@@ -13,6 +13,7 @@ import logging
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -198,8 +199,8 @@ class JourneyWorker:
             old = self.intakes.pop(tp, None)
             if old is not None:
                 await old.close(0)
-            intake = self._make_intake(self._decoder, tp.topic, tp.partition, self._partitioner)
-            lane = self.intakes[tp] = IntakeLane(self, tp, intake, self.metrics)
+            make = partial(self._make_intake, self._decoder, tp.topic, tp.partition, self._partitioner)
+            lane = self.intakes[tp] = IntakeLane(self, tp, make, self.metrics)
             self._control.tell([(tp, lane)])
             lane.start(positions.get(tp), committed[tp])
 

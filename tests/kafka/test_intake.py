@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -115,8 +116,12 @@ def fast(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(intake, "COMMIT_SECONDS", 0.02)
 
 
-def lane_of(worker: FakeWorker) -> IntakeLane:
-    lane = IntakeLane(worker, VISITS, Intake(DECODER, *VISITS, hop.Partitioner(4)), Metrics())
+def python() -> Intake:
+    return Intake(DECODER, *VISITS, hop.Partitioner(4))
+
+
+def lane_of(worker: FakeWorker, make_intake: Callable[[], Intake] = python) -> IntakeLane:
+    lane = IntakeLane(worker, VISITS, make_intake, Metrics())
     lane.start(Position(1, 0), None)
     return lane
 
@@ -182,6 +187,44 @@ async def test_a_panic_of_the_core_is_told_and_tried_again(
     await until(lambda: worker.seeks)
     lane.inbox.put(batch(worker.epoch, 0, 3))
     await until(lambda: worker.offset == 3)
+    await lane.close(1)
+
+
+async def test_after_a_failure_the_lane_goes_on_with_an_intake_made_anew(fast: None) -> None:
+    class Panic(BaseException):
+        """As the compiled core raises it."""
+
+    class Compiled(Intake):
+        """It cannot bear the record at 4, however often that comes."""
+
+        def take(self, records: Any, rows: dict[int, list[Row]], highest: int | None) -> int | None:
+            if records[-1].offset < 4:
+                return super().take(records, rows, highest)
+            super().take(records[:-1], rows, highest)
+            raise Panic
+
+    class GivesUp(FakeWorker):
+        """Makes intakes as the engines do."""
+
+        def failed(self, lane: str, where: str, error: BaseException) -> None:
+            super().failed(lane, where, error)
+            made.append(python)
+
+    made: list[Callable[[], Intake]] = [lambda: Compiled(DECODER, *VISITS, hop.Partitioner(4))]
+    worker = GivesUp()
+    lane = lane_of(worker, lambda: made[-1]())
+    lane.inbox.put(batch(1, 0, 3))
+    await until(lambda: worker.offset == 3)
+    lane.inbox.put(batch(1, 3, 5))
+    await until(lambda: worker.seeks == [3])
+    assert START + 2 == lane.highest, "what was not handed on moves no clock"
+    lane.inbox.put(batch(2, 3, 6))
+    await until(lambda: worker.offset == 6)
+    assert ([0, 1, 2, 3, 4, 5], 1) == (worker.sent, worker.failures)
+    assert START + 5 == lane.highest
+    assert 6 == lane._metrics.registry.get_sample_value(
+        "journey_stream_events_total", {"topic": VISITS.topic, "outcome": "read"}
+    )
     await lane.close(1)
 
 
@@ -254,7 +297,7 @@ async def test_what_was_deleted_unread_is_left_behind_for_good(fast: None) -> No
 
 async def test_what_was_deleted_before_a_start_is_left_behind_for_good(fast: None) -> None:
     worker = FakeWorker()
-    lane = IntakeLane(worker, VISITS, Intake(DECODER, *VISITS, hop.Partitioner(4)), Metrics())
+    lane = IntakeLane(worker, VISITS, python, Metrics())
     lane.start(Position(1, 8), 3)
     await until(lambda: worker.offset == 8)
     await lane.close(1)

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from journey_stream.deployment import assemble
+from journey_stream.engine.partition import Partition
 from journey_stream.kafka import hop
 from journey_stream.kafka.checkpoint import Row
 from journey_stream.kafka.compiled_intake import CompiledIntake
@@ -97,6 +98,28 @@ def test_rows_are_pythons_rows(log: Any, size: int) -> None:
     assert found == highest
     assert {p: rows_in(batches) for p, batches in ours.ready().items()} == expected
     assert +ours.counts == +theirs.counts
+
+
+@given(logs)
+def test_python_goes_on_with_records_as_the_core_fetched_them(log: Any) -> None:
+    records = sources(log)
+    rows: dict[int, list[Row]] = {}
+    again: dict[int, list[Row]] = {}
+    first = Intake(DECODER, TOPIC, PARTITION, hop.Partitioner(PARTITIONS))
+    then = Intake(DECODER, TOPIC, PARTITION, hop.Partitioner(PARTITIONS))
+    highest = first.take(records, rows, None)
+    assert then.take(native.Fetched.of(records), again, None) == highest
+    assert (again, then.counts) == (rows, first.counts)
+
+
+@pytest.mark.parametrize("error", [native.CoreError("why"), native.Panic("why")])
+def test_after_a_failure_of_the_core_intakes_and_engines_are_pythons(error: BaseException) -> None:
+    engines, partitioner = Engines(DEPLOYMENT), hop.Partitioner(PARTITIONS)
+    assert not engines.give_up(ValueError("of somebody else"))
+    assert type(engines.intake(DECODER, TOPIC, PARTITION, partitioner)) is CompiledIntake
+    assert engines.give_up(error)
+    assert type(engines.intake(DECODER, TOPIC, PARTITION, partitioner)) is Intake
+    assert type(engines()) is Partition
 
 
 def test_what_was_not_handed_on_is_forgotten_when_it_begins_again() -> None:
