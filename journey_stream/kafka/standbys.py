@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -23,6 +23,7 @@ from aiokafka.errors import OffsetOutOfRangeError
 from journey_stream.errors import StateError, told
 from journey_stream.kafka.assignor import StickyAssignor
 from journey_stream.kafka.changelog import META_KEY
+from journey_stream.kafka.engines import failures
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.reading import stop_consumer
 
@@ -105,7 +106,7 @@ class Standbys:
         host: Host,
         client: Mapping[str, Any],
         changelog: str,
-        make_engine: Callable[[], Any],
+        make_engine: Any,
         assignor: type[StickyAssignor],
     ) -> None:
         """Make them; none is followed yet.
@@ -114,7 +115,7 @@ class Standbys:
             host: the worker.
             client: connection options.
             changelog: the topic of states.
-            make_engine: makes an empty engine.
+            make_engine: makes an empty engine, and is told of errors of the compiled core (`engines.Engines`).
             assignor: knows what the group wants of us, and tells it what is warm.
         """
         self.kept: dict[int, Standby] = {}
@@ -284,6 +285,11 @@ class Standbys:
             try:
                 standby.take(records)
             except (StateError, UnicodeDecodeError) as error:
+                self._give_up(tp.partition, error)
+                self._changed.set()
+            except failures() as error:
+                # So that the next one, and whoever takes over, is Python's (a panic is no `Exception`).
+                self._make_engine.give_up(error)
                 self._give_up(tp.partition, error)
                 self._changed.set()
             else:

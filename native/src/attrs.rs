@@ -2,8 +2,8 @@
 //!
 //! In: an array of msgpack. Out: values, and the same array again with what has changed. Strategy: an event touches
 //! few of a customer's attributes, and most are unknown. So waking somebody up only looks where each begins; a value is
-//! made when it is asked for, and what nobody asked for is copied as it is. Bytes are checked while they are looked
-//! through, as strictly as if all were made: what is given later cannot be damaged.
+//! made when it is asked for, and what nobody has changed since it was last written is copied as it was. Bytes are
+//! checked while they are looked through, as strictly as if all were made: what is given later cannot be damaged.
 
 use crate::value::{put_array, put_val, Reader, Res, Val};
 use std::sync::OnceLock;
@@ -32,11 +32,13 @@ struct Slot {
     made: OnceLock<Box<Val>>,
     /// Where it begins in `raw`.
     begin: u32,
+    /// What was made is no longer what stands in `raw`.
+    changed: bool,
 }
 
 impl Slot {
     fn at(begin: usize) -> Slot {
-        Slot { made: OnceLock::new(), begin: begin as u32 }
+        Slot { made: OnceLock::new(), begin: begin as u32, changed: false }
     }
 }
 
@@ -61,17 +63,30 @@ impl Attrs {
         Attrs::read(&mut Reader::new(written)).expect("it was written here")
     }
 
-    pub fn put(&self, out: &mut Vec<u8>) {
+    /// Append the array as it is now.
+    pub fn put(&mut self, out: &mut Vec<u8>) {
         put_array(out, self.slots.len().saturating_sub(1));
+        let start = out.len();
         let mut from = 0;
-        for (place, slot) in self.slots.iter().enumerate() {
-            if let Some(value) = slot.made.get() {
-                out.extend_from_slice(&self.raw[from..slot.begin as usize]);
-                put_val(out, value);
-                from = self.slots[place + 1].begin as usize;
+        let mut moved = 0;
+        for place in 0..self.slots.len() {
+            let begin = self.slots[place].begin;
+            self.slots[place].begin = (begin as i64 + moved) as u32;
+            if !self.slots[place].changed {
+                continue;
             }
+            let slot = &mut self.slots[place];
+            slot.changed = false;
+            out.extend_from_slice(&self.raw[from..begin as usize]);
+            put_val(out, slot.made.get().expect("it was changed"));
+            from = self.slots[place + 1].begin as usize;
+            moved = (out.len() - start) as i64 - from as i64;
         }
         out.extend_from_slice(&self.raw[from..]);
+        if from > 0 {
+            self.raw.clear();
+            self.raw.extend_from_slice(&out[start..]);
+        }
     }
 
     pub fn get(&self, slot: usize) -> Option<&Val> {
@@ -91,7 +106,9 @@ impl Attrs {
             let value = self.make(found.begin);
             let _ = found.made.set(value);
         }
-        self.slots[slot].made.get_mut().map(|value| &mut **value)
+        let found = &mut self.slots[slot];
+        found.changed = true;
+        found.made.get_mut().map(|value| &mut **value)
     }
 
     fn slot(&self, slot: usize) -> Option<&Slot> {
@@ -100,7 +117,9 @@ impl Attrs {
 
     /// A slot that is there.
     pub fn set(&mut self, slot: usize, value: Val) {
-        self.slots[slot].made = OnceLock::from(Box::new(value));
+        let slot = &mut self.slots[slot];
+        slot.changed = true;
+        slot.made = OnceLock::from(Box::new(value));
     }
 
     fn make(&self, begin: u32) -> Box<Val> {

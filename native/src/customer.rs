@@ -232,7 +232,7 @@ fn put_opt_text(out: &mut Vec<u8>, text: &Option<CompactString>) {
     value::put_opt_str(out, text.as_deref());
 }
 
-pub fn put_core(out: &mut Vec<u8>, c: &Customer) {
+pub fn put_core(out: &mut Vec<u8>, c: &mut Customer) {
     value::put_array(out, 26);
     value::put_ints(out, &c.stages);
     value::put_ints(out, &c.entered);

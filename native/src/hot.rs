@@ -131,13 +131,13 @@ impl Hot {
     }
 
     /// Write the state at rest with this history behind it; what was in `out` is gone.
-    pub fn encode(&self, out: &mut Vec<u8>, fingerprint: &[u8; 4], history: &[u8]) {
+    pub fn encode(&mut self, out: &mut Vec<u8>, fingerprint: &[u8; 4], history: &[u8]) {
         out.clear();
         out.push(VERSION);
         out.extend_from_slice(&(self.c.due as u64).to_be_bytes());
         out.extend_from_slice(fingerprint);
         out.extend_from_slice(&[0; 4]);
-        put_core(out, &self.c);
+        put_core(out, &mut self.c);
         let length = (out.len() - HEADER) as u32;
         out[13..HEADER].copy_from_slice(&length.to_be_bytes());
         out.extend_from_slice(history);

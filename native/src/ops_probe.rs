@@ -61,7 +61,7 @@ impl OpsProbe {
             put_opt_str(&mut told, Some(id));
         }
         let mut out = Vec::new();
-        put_core(&mut out, &c);
+        put_core(&mut out, &mut c);
         Ok((PyBytes::new(py, &out), c.due, PyBytes::new(py, &told)))
     }
 

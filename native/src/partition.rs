@@ -140,7 +140,7 @@ impl Partition {
     /// Hand a person over to Python until the next drain.
     pub fn flush(&mut self, person: &Person) {
         self.cooling.remove(person);
-        if let Some(hot) = self.hot.remove(person) {
+        if let Some(mut hot) = self.hot.remove(person) {
             if hot.touched {
                 let (History::Bytes(history) | History::Foldable(history)) = self.history(&hot);
                 hot.encode(&mut self.scratch, &self.p.fingerprint, &history);

@@ -67,7 +67,10 @@ impl PartialOrd for Waiting {
 impl Ord for Waiting {
     /// The other way round: the heap gives its greatest first.
     fn cmp(&self, other: &Self) -> Ordering {
-        (other.at, other.id(), other.arrival).cmp(&(self.at, self.id(), self.arrival))
+        // An id is looked at where times are the same only: it stands elsewhere in memory.
+        (other.at.cmp(&self.at))
+            .then_with(|| other.id().cmp(self.id()))
+            .then_with(|| other.arrival.cmp(&self.arrival))
     }
 }
 

@@ -105,10 +105,10 @@ class Worker:
         self.rounds += 1
 
 
-def standbys_of(worker: Worker, *, awaited: bool = False) -> Standbys:
+def standbys_of(worker: Worker, *, awaited: bool = False, make_engine: Any = Engine) -> Standbys:
     assignor = sticky_assignor()
     assignor.given = Given({}, [0], [0] if awaited else [])
-    made = Standbys(worker, {}, "changelog", Engine, assignor)
+    made = Standbys(worker, {}, "changelog", make_engine, assignor)
     made._wanted, made._awaited = frozenset({0}), frozenset(assignor.given.awaited)
     return made
 
@@ -147,6 +147,40 @@ async def test_one_that_cannot_be_read_is_given_up_and_told_and_tried_again_late
     changelog.records[1].value = b"2"
     await read(made, changelog)
     assert {0: "warm"} == made.states()
+
+
+@pytest.mark.parametrize("kind", ["CoreError", "Panic"])
+async def test_one_whose_compiled_core_fails_is_given_up_and_the_core_with_it(
+    kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    native = pytest.importorskip("journey_stream_native")
+
+    class Compiled(Engine):
+        def load(self, person: str, blob: bytes | None) -> None:
+            raise getattr(native, kind)("why")
+
+    class Engines:
+        def __init__(self) -> None:
+            self.errors: list[BaseException] = []
+
+        def __call__(self) -> Engine:
+            return Engine() if self.errors else Compiled()
+
+        def give_up(self, error: BaseException) -> bool:
+            self.errors.append(error)
+            return True
+
+    engines = Engines()
+    made, changelog = standbys_of(Worker(), make_engine=engines), Log((b"ada", b"1"))
+    await read(made, changelog)
+    assert {0: "given up"} == made.states()
+    assert [kind if kind == "CoreError" else "PanicException"] == [
+        type(error).__name__ for error in engines.errors
+    ]
+    monkeypatch.setattr(standbys, "RETRY_SECONDS", 0.0)
+    made._forgive(time.monotonic() + 1)
+    await read(made, changelog)
+    assert {0: "warm"} == made.states(), "with Python's engine"
 
 
 async def test_one_whose_place_the_changelog_no_longer_has_is_given_up() -> None:
