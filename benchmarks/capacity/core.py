@@ -3,7 +3,9 @@
 Enters: how large the runs may be. Leaves: runs for `fit`, with what happened in each and the CPU microseconds
 or bytes that it took. Strategy: `KeyedPartition` and `Intake` themselves, fed as their lanes feed them; runs
 differ in kind of event, number of journeys, customers per checkpoint and length of recent histories, so that
-their costs can be told apart. A shop's events are run too: what they need is told by the same things.
+their costs can be told apart. A shop's events are run too: what they need is told by the same things. The
+engine is the one that a worker has here: the compiled core where it is installed, and with it records and
+states are batches for Kafka already, which is then part of what they cost here.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ import random
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,15 +24,13 @@ from typing import Any, NamedTuple
 import msgspec
 
 from benchmarks.capacity.fit import Run
-from journey_stream.deployment import assemble
+from journey_stream.deployment import Deployment, assemble
 from journey_stream.encode import Encoder
-from journey_stream.engine.partition import Partition
-from journey_stream.engine.program import compile_program
-from journey_stream.events.decode import Decoder
-from journey_stream.events.vocabulary import BUILT_IN
-from journey_stream.journeys import load
+from journey_stream.engine.drained import Ready
 from journey_stream.kafka import hop
-from journey_stream.kafka.intake import Intake
+from journey_stream.kafka.compiled import readable
+from journey_stream.kafka.compiled_intake import CompiledIntake
+from journey_stream.kafka.engines import Engines
 from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.keyed_values import Options
 from journey_stream.settings import SHIPPED_JOURNEYS, Settings, TopicNames
@@ -150,12 +151,20 @@ def texts(quiet: int, moving: int) -> list[tuple[str, str]]:
 
 
 @functools.cache
-def program_of(quiet: int = 0, moving: int = 0) -> tuple[Any, Decoder]:
+def deployment_of(quiet: int = 0, moving: int = 0) -> Deployment:
     """Compile generated journeys, or those that are shipped."""
     if not quiet + moving:
-        made = assemble(Settings(journeys=list(SHIPPED_JOURNEYS)))
-        return made.program, made.decoder
-    return compile_program(load(texts(quiet, moving), BUILT_IN).usable(), BUILT_IN), Decoder(BUILT_IN)
+        return assemble(Settings(journeys=list(SHIPPED_JOURNEYS)))
+    return written_down(texts(quiet, moving))
+
+
+def written_down(definitions: list[tuple[str, str]]) -> Deployment:
+    """Compile journeys from their texts."""
+    with tempfile.TemporaryDirectory(prefix="journey-stream-capacity-") as folder:
+        files = [Path(folder) / name for name, _ in definitions]
+        for file, (_, text) in zip(files, definitions, strict=True):
+            file.write_text(text)
+        return assemble(Settings(journeys=list(map(str, files))))
 
 
 def value_of(act: bool, person: str, number: int, at: int) -> bytes:
@@ -206,7 +215,7 @@ def shop(browsing: float, most: int) -> list[Given]:
     return made
 
 
-def partition_of(program: Any, decoder: Decoder, sources: Sequence[bytes] = (SOURCE,)) -> KeyedPartition:
+def partition_of(made: Deployment, sources: Sequence[bytes] = (SOURCE,)) -> KeyedPartition:
     """An empty keyed partition, live."""
     options = Options(
         mode="wall",
@@ -216,7 +225,7 @@ def partition_of(program: Any, decoder: Decoder, sources: Sequence[bytes] = (SOU
         catch_up=10 * SECOND,
         application="bench",
     )
-    return KeyedPartition(Partition(program), decoder, sources, options)
+    return KeyedPartition(Engines(made)(), made.decoder, sources, options)
 
 
 def marker(offset: int, at: int) -> Record:
@@ -244,22 +253,25 @@ class Written(msgspec.Struct):
 class Feeder:
     """Feeds a keyed partition as a lane does, and counts what it costs."""
 
-    def __init__(self, program: Any, decoder: Decoder) -> None:
-        self.logic, self._encoder = partition_of(program, decoder), Encoder(TopicNames.of(Settings()))
+    def __init__(self, made: Deployment) -> None:
+        self.logic, self._encoder = partition_of(made), Encoder(TopicNames.of(Settings()))
         self._header, self._offset = hop.packer(SOURCE), 0
 
     def feed(self, some: Iterable[Given], written: Written, now: int) -> None:
         """One checkpoint's events, then the clock at `now`."""
-        records: list[Any] = [self._record(each) for each in some]
-        records.append(marker(self._offset, now))
+        made: list[Any] = [self._record(each) for each in some]
+        made.append(marker(self._offset, now))
         self._offset += 1
-        logic, began = self.logic, time.process_time()
+        logic = self.logic
+        # As they are fetched: with the compiled core no object is made of each.
+        records: Sequence[Any] = made if logic.runs is None else readable(made)
+        began = time.process_time()
         for start in range(0, len(records), SLICE):
             logic.take(records[start : start + SLICE], now)
             more = True
             while more:
                 more = logic.advance(now)
-        outs, changes, meta = self._checkpoint()
+        outs, changes, ready, meta = self._checkpoint(now)
         written.cpu += (time.process_time() - began) * 1e6
         written.add("timers", sum(many for _, many in logic.fired))
         logic.fired.clear()
@@ -269,16 +281,22 @@ class Feeder:
         written.changelog += sum(len(key) + len(state or b"") for key, state in changes)
         written.meta += meta
         written.out += sum(len(out.value or b"") + len(out.key or b"") + head_bytes(out) for out in outs)
+        if ready is not None:
+            batches = (*ready.transitions, *ready.signals, *ready.stages)
+            written.add("rows out", sum(batch.record_count() for batch in batches))
+            written.add("changed", ready.states)
+            written.changelog += sum(batch.size() for batch in ready.changes)
+            written.out += sum(batch.size() for batch in batches)
 
     def _record(self, event: Given) -> Record:
         self._offset += 1
         head = self._header(hop.EVENT, self._offset * 2, event.at)
         return Record(self._offset, event.value, [(hop.HEADER, head)], timestamp=event.at // 1000)
 
-    def _checkpoint(self) -> tuple[list[Out], list[tuple[bytes, bytes | None]], int]:
-        made = self.logic.checkpoint()
+    def _checkpoint(self, now: int) -> tuple[list[Out], list[tuple[bytes, bytes | None]], Ready | None, int]:
+        made = self.logic.checkpoint(ready=None if self.logic.runs is None else now // 1000)
         outs = [out for record in made.records for out in self._encoder.encode_all(record)]
-        return outs, [(key.encode(), state) for key, state in made.changes], len(made.meta)
+        return outs, [(key.encode(), state) for key, state in made.changes], made.ready, len(made.meta)
 
 
 def head_bytes(out: Out) -> int:
@@ -288,7 +306,7 @@ def head_bytes(out: Out) -> int:
 
 def run_case(case: Case, events: int) -> Written:
     """Run it; everybody's first event does not count, in the shop the first half does not."""
-    feeder, written = Feeder(*program_of(case.quiet, case.moving)), Written()
+    feeder, written = Feeder(deployment_of(case.quiet, case.moving)), Written()
     warm = events if case.browsing is not None else case.customers
     coming = given(case, warm, events)
     for start in range(0, warm, 500):
@@ -325,8 +343,7 @@ def entries(times: Sequence[int], kept_from: int, now: int) -> int:
 
 def run_timers(count: int) -> Written:
     """Timers that all come due, and move their customers."""
-    program = compile_program(load([("silent.yaml", SILENT)], BUILT_IN).usable(), BUILT_IN)
-    feeder, written = Feeder(program, Decoder(BUILT_IN)), Written()
+    feeder, written = Feeder(written_down([("silent.yaml", SILENT)])), Written()
     feeder.feed((Given(BEGAN, f"c{n}", False, value_of(False, f"c{n}", n, BEGAN)) for n in range(count)),
                 Written(), BEGAN)  # fmt: skip
     feeder.feed((), written, BEGAN + 2 * HOUR)
@@ -334,24 +351,29 @@ def run_timers(count: int) -> Written:
 
 
 def run_intake(acts: bool, count: int, partitions: int) -> float:
-    """CPU microseconds per event of the judging."""
-    intake = Intake(Decoder(BUILT_IN), "bench.visits", 0, hop.Partitioner(partitions))
+    """CPU microseconds per event of the judging; with the compiled core, rows are batches then."""
+    made = deployment_of(quiet=1)
+    intake = Engines(made).intake(made.decoder, "bench.visits", 0, hop.Partitioner(partitions))
     at = BEGAN // 1000
-    records = [
+    records: Sequence[Any] = [
         Record(n, value_of(acts, f"c{n % 3000}", n, BEGAN), (), f"c{n % 3000}".encode(), at)
         for n in range(count)
     ]
+    if isinstance(intake, CompiledIntake):
+        records = readable(records)
     began = time.process_time()
     for start in range(0, count, SLICE):
         rows: dict[int, list[Any]] = {}
+        intake.begin()
         intake.take(records[start : start + SLICE], rows, None)
+        intake.ready()
     return (time.process_time() - began) / count * 1e6
 
 
 def run_markers(workers: int, per_worker: int, rounds: int) -> Run:
     """What it costs a keyed partition to hear of all source partitions, told by so many workers."""
     sources = [hop.pack_source("bench.visits", n) for n in range(workers * per_worker)]
-    logic = partition_of(*program_of(quiet=1), sources)
+    logic = partition_of(deployment_of(quiet=1), sources)
     records: list[Any] = []
     for turn in range(rounds):
         for worker in range(workers):
@@ -386,7 +408,7 @@ def at_rest(customers: int) -> Rest:
 
 def states(customers: int) -> Iterator[tuple[str, bytes]]:
     """States of so many customers of the shop, at rest."""
-    feeder = Feeder(*program_of())
+    feeder = Feeder(deployment_of())
     coming = shop(5.0, 12_000)
     for start in range(0, len(coming), 500):
         some = coming[start : start + 500]
@@ -398,8 +420,7 @@ def states(customers: int) -> Iterator[tuple[str, bytes]]:
 
 
 def _at_rest(customers: int) -> Rest:
-    program, decoder = program_of()
-    logic, encoded = partition_of(program, decoder), 0
+    logic, encoded = partition_of(deployment_of()), 0
     coming = list(states(2_000))
     before = memory()
     for number in range(customers):

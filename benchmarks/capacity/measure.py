@@ -107,7 +107,7 @@ def measure(turns: float) -> Result:
     say("the worker's logic, without a broker")
     events = int(4_000 * max(0.5, turns))
     cases = core.cases()
-    core.program_of()
+    core.deployment_of()
     written = [(case, core.run_case(case, events)) for case in cases]
     timers = core.run_timers(events)
     cpu_runs = [Run(case.name, each.counts, each.cpu) for case, each in written]

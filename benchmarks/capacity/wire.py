@@ -3,6 +3,8 @@
 Enters: a running Kafka. Leaves: runs for `fit` with the CPU of this process, the CPU of the broker, bytes on
 the wire and bytes on disk, and how long transactions take. Strategy: the worker's own `Sender`, `Writer` and
 `read_changelog`, driven from here in designed numbers; bytes are counted where asyncio writes and reads them.
+Where the compiled core is installed it reads what is fetched, and batches are finished before they come here:
+what that costs is told by `core`.
 """
 
 from __future__ import annotations
@@ -11,8 +13,9 @@ import asyncio
 import os
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -26,9 +29,12 @@ from journey_stream.broker import EmbeddedKafka
 from journey_stream.kafka import hop
 from journey_stream.kafka.changelog import META_KEY, read_changelog
 from journey_stream.kafka.checkpoint import Row, Sender, Writer
+from journey_stream.kafka.engines import PACKAGE
+from journey_stream.kafka.fetched import read_compiled
 from journey_stream.kafka.loops import use_fast_loop
 from journey_stream.values import Out
 
+COMPILED = find_spec(PACKAGE) is not None
 PARTITIONS = 64
 OUT_BYTES = 1_400
 STATE_BYTES = 2_500
@@ -207,12 +213,21 @@ async def _hop(client: dict[str, Any], meter: Meter, turns: float) -> Wired:
             each = rows_of(count)
             split = {p: each[p::spread] for p in range(spread)}
             times = max(6, int(turns * 60 * 64 / (spread + count / 16)))
-            for part in range(-(times // 10) - 1, times):
-                if part == 0:
-                    span = meter.spent()
-                    spent = span.__enter__()
-                await asyncio.gather(*(sender.send("wire.events", p, rows) for p, rows in split.items()))
-            span.__exit__(None, None, None)
+            warm = times // 10 + 1
+            sends = [
+                [
+                    sender.send_ready("wire.events", p, finished(rows, transactional=False))
+                    if COMPILED
+                    else sender.send("wire.events", p, rows)
+                    for p, rows in split.items()
+                ]
+                for _ in range(warm + times)
+            ]
+            for each_time in sends[:warm]:
+                await asyncio.gather(*each_time)
+            with meter.spent() as spent:
+                for each_time in sends[warm:]:
+                    await asyncio.gather(*each_time)
             counts = {"sends": 1.0, "batches": float(spread), "rows": float(count)}
             found.take(
                 f"{count} rows over {spread}", {k: v * times for k, v in counts.items()}, spent
@@ -237,6 +252,8 @@ async def _fetch(client: dict[str, Any], meter: Meter) -> Wired:
         )
         await consumer.start()
         try:
+            if COMPILED:
+                read_compiled(consumer)
             await consumer._client.add_topic("wire.events")
             rows = batches = 0
             with meter.spent() as spent:
@@ -248,7 +265,8 @@ async def _fetch(client: dict[str, Any], meter: Meter) -> Wired:
                     if not got:
                         break
                     batches += len(got)
-                    rows += sum(map(len, got.values()))
+                    chunks = [chunk for found in got.values() for chunk in found]
+                    rows += sum(map(len, chunks)) if COMPILED else len(chunks)
             found.take(name, {"batches": float(batches), "rows": float(rows)}, spent)
         finally:
             await consumer.stop()
@@ -266,6 +284,28 @@ def states_of(count: int) -> list[tuple[bytes, bytes | None]]:
     """Changes of state, and the meta record."""
     state = b"s" * STATE_BYTES
     return [*((f"c{n}".encode(), state) for n in range(count)), (META_KEY, b"m" * 400)]
+
+
+def finished(rows: Sequence[Row], *, transactional: bool) -> Sequence[Any]:
+    """Rows as the compiled core gives them, in batches: each can be sent once."""
+    import journey_stream_native
+
+    return journey_stream_native.ready_batches(rows, [0] * len(rows), transactional)
+
+
+def transaction(outs: Sequence[Out], changes: int, partition: int) -> tuple[Any, ...]:
+    """What `Writer.commit` takes: records out, so many changes of state, an offset."""
+    states, offsets = states_of(changes), {("wire.events", partition): 1}
+    if not COMPILED:
+        return outs, "wire.changelog", states, offsets
+    *states, meta = states
+    rows: dict[str, list[Row]] = {"wire.changelog": [(key, state, []) for key, state in states]}
+    for out in outs:
+        rows.setdefault(out.topic, []).append((out.key, out.value, list(out.headers)))
+    ready: Mapping[tuple[str, int], Any] = {
+        (topic, partition): finished(several, transactional=True) for topic, several in rows.items()
+    }
+    return (), "wire.changelog", [meta], offsets, ready
 
 
 def writer_of(client: dict[str, Any], partition: int) -> Writer:
@@ -291,13 +331,14 @@ async def _commits(
         ):
             some, states = outs_of(outs, topics), states_of(changes)
             times = max(4, int(times * turns))
-            for _ in range(3):
-                await writer.commit(some, "wire.changelog", states, {("wire.events", 0): 1})
+            transactions = [transaction(some, changes, 0) for _ in range(3 + times)]
+            for each in transactions[:3]:
+                await writer.commit(*each)
             before, took = disk_bytes(kafka.folder), []
             with meter.spent() as spent:
-                for _ in range(times):
+                for each in transactions[3:]:
                     began = time.perf_counter()
-                    await writer.commit(some, "wire.changelog", states, {("wire.events", 0): 1})
+                    await writer.commit(*each)
                     took.append(time.perf_counter() - began)
             name = f"{outs} records in {topics} topics, {changes} states"
             rows = float(outs + changes + 1)
@@ -320,12 +361,13 @@ async def _beside(client: dict[str, Any], meter: Meter, count: int, turns: float
     """Several lanes' transactions beside one another, each as soon as the last one is done."""
     writers = [writer_of(client, partition) for partition in range(count)]
     await asyncio.gather(*(writer.start() for writer in writers))
-    some, states, took = outs_of(3, 3), states_of(10), []
+    some, took = outs_of(3, 3), []
 
     async def work(writer: Writer, partition: int, end: float) -> None:
         while time.perf_counter() < end:
+            each = transaction(some, 10, partition)
             began = time.perf_counter()
-            await writer.commit(some, "wire.changelog", states, {("wire.events", partition): 1})
+            await writer.commit(*each)
             took.append(time.perf_counter() - began)
 
     try:
@@ -375,11 +417,14 @@ async def _restore(client: dict[str, Any], meter: Meter, count: int) -> tuple[fl
         await sender.send("wire.restore", 0, changes)
     finally:
         await sender.stop()
-    program, decoder = core.program_of()
-    logic = core.partition_of(program, decoder)
-    load = logic.engine.load
+    engine = core.partition_of(core.deployment_of()).engine
     with meter.spent() as spent:
         await read_changelog(
-            client, "wire.restore", 0, lambda key, state: load(key.decode(), state), lambda at, end: None
+            client,
+            "wire.restore",
+            0,
+            lambda key, state: engine.load(key.decode(), state),
+            lambda at, end: None,
+            run=getattr(engine, "load_run", None),
         )
     return spent.cpu / count, spent.seconds / count * 1e6, spent.received / count
