@@ -5,8 +5,8 @@ of the simulated shop under keys of their own are loaded as a takeover loads the
 records of the keyed topic, a checkpoint each batch as a lane makes them, of customers drawn uniformly or by
 Zipf (exponent 1). An event is decoded, its customer's state unpacked, taken on, encoded and packed for Kafka.
 Both sides of a ratio take turns, batch by batch, so that whatever else the machine does hits both alike; only
-their own time counts (CPU). The engine is the compiled core if it is installed (`--core`); states on disk are
-Python's, so `disk` compares them with both.
+their own time counts (CPU, that of RocksDB's own threads included). The engine is the compiled core if it is
+installed (`--core`).
 """
 
 from __future__ import annotations
@@ -210,17 +210,15 @@ def disk(source: list[bytes], chosen: Any) -> None:
     folder = Path(tempfile.mkdtemp(prefix="scale-"))
     try:
         began = time.monotonic()
-        made = assemble(Settings(core="python"))
+        made = assemble(Settings(core=chosen.core))
         on_disk = Side(made, source, chosen.many, "uniform", folder=folder / "0")
         say(
             f"filled in {time.monotonic() - began:.0f} s; the process grew by {on_disk.grown / 2**20:.0f} MiB"
         )
-        for core in ("python", chosen.core):
-            memory = Side(assemble(Settings(core=core)), source, min(chosen.many, 1_000_000), "uniform")
-            before = rss()
-            tell(f"{chosen.many:,} on disk against memory, core: {core}", on_disk, memory, chosen.seconds)
-            say(f"while at work the process grew by {(rss() - before) / 2**20:.0f} MiB")
-            del memory
+        memory = Side(made, source, min(chosen.many, 1_000_000), "uniform")
+        before = rss()
+        tell(f"{chosen.many:,} on disk against memory", on_disk, memory, chosen.seconds)
+        say(f"while at work the process grew by {(rss() - before) / 2**20:.0f} MiB")
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
         say(f"on disk {size / 2**30:.1f} GiB")
     finally:

@@ -1,7 +1,8 @@
 """States at rest that the compiled core keeps, for what Python does with them.
 
 In and out as `store.Store`, of which it is one. Strategy: bytes, due and what is to be packed or cut off are
-the core's (`native/src/states.rs`), so that it works on them without Python; what decodes is Python's.
+the core's (`native/src/states.rs`), so that it works on them without Python; what decodes is Python's. Where
+states rest on disk, the core keeps those at work and what is not written yet, and asks for the others.
 """
 
 from __future__ import annotations
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 BEGINNING = -(2**63)
 """No time that the core knows is before."""
+BOUND = 32 << 20
+"""Bytes of states that stay in memory, of those that are on disk."""
 
 
 class Nobodies(Set[str]):
@@ -50,12 +53,16 @@ class CompiledStore(Store):
         self.nobodies = Nobodies(self.states)
 
     def rest_in(self, states: Elsewhere) -> None:
-        """Not asked: whoever keeps states outside memory does without the core (`kafka.engines`)."""
-        raise AssertionError(states)
+        """Keep states there from now on; see `Store.rest_in`."""
+        self.blobs, self.in_memory = states, False
+        self.states.rest_on(states.read, states.known, BOUND)
+        states.stand_under(self.states)
+        for _ in states.nobodies():
+            pass  # whoever is read is known to the core, and it knows a nobody when it sees one
 
     def people(self) -> Iterator[str]:
         """Everybody known."""
-        return iter(self.states.people())
+        return iter(self.states.people()) if self.in_memory else super().people()
 
     def known(self, person: str) -> bool:
         """Whether there is a state of this person."""
@@ -63,7 +70,7 @@ class CompiledStore(Store):
 
     def of_other_layouts(self) -> list[str]:
         """Everybody known whose state was written under other definitions."""
-        return self.states.of_other_layouts()
+        return self.states.of_other_layouts() if self.in_memory else super().of_other_layouts()
 
     def load(self, person: str, blob: bytes) -> tuple[int, bool]:
         """Take in a state; see `Store.load`."""

@@ -16,7 +16,7 @@ from journey_stream.engine.compiled_store import BEGINNING, CompiledStore
 from journey_stream.engine.drained import Drained, Ready
 from journey_stream.engine.partition import Partition
 from journey_stream.engine.program import Program
-from journey_stream.engine.queue import Entry
+from journey_stream.engine.queue import STALE_AT_MOST, Entry, Far
 from journey_stream.engine.state import Customer, due_of
 from journey_stream.engine.store import LAYOUT_KEY
 from journey_stream.engine.tables import Run
@@ -34,6 +34,7 @@ class FastPartition(Partition):
     """Customers and their timers. Not safe for use by several threads."""
 
     _store: CompiledStore
+    _queue: CoreQueue  # type: ignore[assignment]
 
     def __init__(self, program: Program, compiled: Compiled, *, cache: int = 2_000) -> None:
         """Args: program and the same compiled; cache: how many customers may stay decoded between drains."""
@@ -42,7 +43,7 @@ class FastPartition(Partition):
         super().__init__(program, cache=cache)
         self.core: Core = journey_stream_native.Core(compiled, self._store.states, cache)
         self.core.horizon = self._horizon
-        self._queue = CoreQueue(self.core, self._hint)  # type: ignore[assignment]
+        self._queue = CoreQueue(self.core, self._hint)
 
     def _make_store(self) -> CompiledStore:
         return CompiledStore(self.program)
@@ -80,6 +81,8 @@ class FastPartition(Partition):
             fired += more
             left -= looked
             if entry is None:
+                if left > 0 and self._queue.fetch(until):
+                    continue  # more have come to be due than were here
                 return fired
             self._run.now, self._run.late = now, False
             fired += self._see_to(entry)
@@ -181,11 +184,11 @@ class FastPartition(Partition):
 class CoreQueue:
     """The core's queue, as `queue.DueQueue`, for the persons that Python works on."""
 
-    windowed = False
-
     def __init__(self, core: Core, hint_of: Callable[[str], int]) -> None:
         self._core = core
         self._hint_of = hint_of
+        self._far: Far | None = None
+        self._crowded = STALE_AT_MOST
 
     def __len__(self) -> int:
         return self._core.queued
@@ -193,7 +196,29 @@ class CoreQueue:
     @property
     def next_due(self) -> int:
         """Due of the first entry, NEVER if there is none."""
+        if self._core.queue_end < 0:
+            self.fetch(self._core.queue_end)
         return self._core.next_due
+
+    @property
+    def windowed(self) -> bool:
+        """Whether only those due soon are here."""
+        return self._far is not None
+
+    def leave_far_ones(self, far: Far) -> None:
+        """Keep those due soon only; the others are where `far` finds them. Everything before is forgotten."""
+        self._far = far
+        self._core.queue_leave_far_ones()
+
+    def fetch(self, until: int) -> bool:
+        """Fetch more of who is due if entries up to `until` may be missing; tells whether it did."""
+        end = self._core.queue_end
+        if self._far is None or until < end or end == NEVER:
+            return False
+        entries, end = self._far(end)
+        self._core.queue_fetched(list(entries), end)
+        self._crowded = max(STALE_AT_MOST, 2 * len(self))
+        return True
 
     def load(self, person: str, hint: int, *, entry: int | None = None) -> None:
         """Take in a customer in bulk; the entry is at the hint unless given."""
@@ -221,7 +246,10 @@ class CoreQueue:
 
     def compact(self, people: Iterable[str], count: int) -> None:
         """Build the queue anew from the live entries if stale ones outnumber them."""
-        if len(self) > 2 * count + 1_000:
+        if self._far is not None:
+            if len(self) > self._crowded:
+                self._core.queue_leave_far_ones()  # all that is live is found again
+        elif len(self) > 2 * count + 1_000:
             self._core.queue_rebuild()
 
 

@@ -11,7 +11,7 @@ is found there, too.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Set
 from typing import Final, Protocol
 
 from journey_stream.engine.packing import PACKED, Packing, is_packed
@@ -57,12 +57,49 @@ class Blobs(Protocol):
         """Give all of them."""
 
 
+class Above(Protocol):
+    """What stands above states on disk: what was put down and is not written yet, and what was read."""
+
+    def get(self, person: str, /) -> bytes | None:
+        """Give the state of a person, wherever it is."""
+
+    def __setitem__(self, person: str, blob: bytes, /) -> None: ...
+
+    def pop(self, person: str, otherwise: None, /) -> bytes | None:
+        """Remove it."""
+
+    def __len__(self) -> int: ...
+
+    def move(self, person: str, due: int, /) -> None:
+        """Say that a state is due at another time than it was put down with."""
+
+    def fresh(self) -> Mapping[str, bytes | None]:
+        """Give what was put down (None: removed) and is not on disk yet."""
+
+    def changed(self) -> Iterable[tuple[bytes, bytes | None, int, bool]]:
+        """Give the same, names as bytes, with the due of what stands on disk, and whether that is nobody."""
+
+    def kept(self) -> None:
+        """All of that is on disk now."""
+
+
 class States(Blobs, Protocol):
     """States kept outside memory, which say who is due."""
 
     @property
+    def known(self) -> int:
+        """How many there are, nobodies included."""
+
+    @property
     def pending(self) -> int:
         """How many are due some time."""
+
+    @property
+    def read(self) -> Callable[[Iterable[str]], list[bytes | None]]:
+        """Gives states as they stand there."""
+
+    def stand_under(self, above: Above) -> None:
+        """Say who keeps what is put down until it is written."""
 
     def nobodies(self) -> Iterable[tuple[str, bytes]]:
         """Give the states that are nothing but a history."""

@@ -27,7 +27,7 @@ from journey_stream.kafka.intake import Intake
 log = logging.getLogger(__name__)
 
 PACKAGE: Final = "journey_stream_native"
-CONTRACT: Final = 3
+CONTRACT: Final = 4
 """What this code and the core have agreed on: a change of descriptions or calls is another number."""
 HOT: Final = 20_000
 """Customers that the core keeps decoded between two checkpoints, at most: they are small there."""
@@ -99,9 +99,6 @@ def _compiled(deployment: Deployment) -> Any:
     settings = deployment.settings
     if find_spec(PACKAGE) is None:
         msg = f"the package `{PACKAGE.replace('_', '-')}` is not installed"
-        raise _NotHadError(msg)
-    if settings.state_store != "memory":
-        msg = f"states are in `{settings.state_store}`, and it knows those in memory only"
         raise _NotHadError(msg)
     import journey_stream_native
 

@@ -7,7 +7,7 @@ use crate::encode::{Encoder, Outbox};
 use crate::fetched::Fetched;
 use crate::from_python;
 use crate::murmur::partition_of;
-use crate::partition::{failed, Partition};
+use crate::partition::{failed, Partition, AHEAD};
 use crate::program::Program;
 use crate::shared::PyStates;
 use crate::taking::{self, Lateness, Received};
@@ -20,7 +20,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use std::sync::Arc;
 
 /// What Python and this core have agreed on: descriptions and calls. `kafka/engines.py` has the same number.
-const CONTRACT: u32 = 3;
+const CONTRACT: u32 = 4;
 
 #[pyclass(frozen, name = "Program")]
 pub struct PyProgram(Arc<Program>);
@@ -48,6 +48,8 @@ pub struct Core {
     encoder: Encoder,
     /// Event types that others follow from.
     special: Vec<usize>,
+    /// Of so many of the events that wait, the states were looked for on disk.
+    ahead: usize,
 }
 
 #[pymethods]
@@ -61,6 +63,7 @@ impl Core {
             partition: Partition::new(p, states.0.clone(), cache),
             buffer: Buffer::default(),
             classes: Classes::new(py)?,
+            ahead: 0,
         })
     }
 
@@ -88,7 +91,7 @@ impl Core {
             Some(event) => self.partition.apply(&event, now, late),
             None => {
                 let person: String = event.getattr("person")?.extract()?;
-                self.partition.flush(&Arc::from(person));
+                self.partition.flush(&Arc::from(person))?;
                 Ok(true)
             }
         }
@@ -114,33 +117,36 @@ impl Core {
     }
 
     /// Put a person to rest, for Python to look at, or (`keep`) to work on until the next drain.
-    fn flush(&mut self, person: &str, keep: bool) {
+    fn flush(&mut self, person: &str, keep: bool) -> PyResult<()> {
         let person = Arc::from(person);
         if keep {
-            self.partition.flush(&person);
+            self.partition.flush(&person)
         } else {
-            self.partition.put_down(&person);
+            self.partition.put_down(&person)
         }
     }
 
-    fn flush_all(&mut self) {
-        for person in self.partition.people_hot() {
-            self.partition.put_down(&person);
-        }
+    fn flush_all(&mut self) -> PyResult<()> {
+        self.partition.people_hot().iter().try_for_each(|person| self.partition.put_down(person))
     }
 
     /// Take in a state at rest; False: it is not readable.
-    fn load(&mut self, person: &str, blob: &[u8]) -> bool {
+    fn load(&mut self, person: &str, blob: &[u8]) -> PyResult<bool> {
         self.partition.load(Arc::from(person), blob)
     }
 
     /// Take in the states of a changelog as they were fetched, from `start` on; gives the place of the first that is
     /// none of a person's, or not readable.
-    fn load_run(&mut self, py: Python, records: &Fetched, start: usize) -> usize {
+    fn load_run(&mut self, py: Python, records: &Fetched, start: usize) -> PyResult<usize> {
         let partition = &mut self.partition;
         py.allow_threads(|| {
             let count = records.end - records.begin;
-            (start..count).find(|place| !partition.load_fetched(records, *place)).unwrap_or(count)
+            for place in start..count {
+                if !partition.load_fetched(records, place)? {
+                    return Ok(place);
+                }
+            }
+            Ok(count)
         })
     }
 
@@ -237,6 +243,25 @@ impl Core {
         self.partition.rebuild_queue();
     }
 
+    // The same where states rest on disk.
+
+    fn queue_leave_far_ones(&mut self) {
+        self.partition.queue.leave_far_ones();
+    }
+
+    /// Entries from here on are not in the queue.
+    #[getter]
+    fn queue_end(&self) -> i64 {
+        self.partition.queue.end()
+    }
+
+    /// Take in entries of persons at rest, and of those at work here, up to a new end.
+    fn queue_fetched(&mut self, entries: Vec<(i64, String)>, end: i64) {
+        let at_work = self.partition.due_at_work(self.partition.queue.end(), end);
+        let at_rest = entries.into_iter().map(|(due, person)| (due, Arc::from(person)));
+        self.partition.queue.fetched(at_rest.chain(at_work), end);
+    }
+
     // Waiting events.
 
     /// Keep an event of `values.Event` until the clock has come to it.
@@ -287,11 +312,17 @@ impl Core {
         decided: i64,
         event_clock: bool,
     ) -> PyResult<(usize, Option<(Option<Py<PyAny>>, Py<PyAny>, bool, i64)>)> {
-        let (partition, buffer) = (&mut self.partition, &mut self.buffer);
+        let (partition, buffer, ahead) = (&mut self.partition, &mut self.buffer, &mut self.ahead);
         let (count, left) = py.allow_threads(|| -> PyResult<_> {
             let mut count = 0;
             while count < limit {
+                if *ahead == 0 && partition.rest.is_on_disk() {
+                    let first = buffer.first(until, AHEAD.min(limit - count));
+                    *ahead = first.len();
+                    partition.look_ahead(first.into_iter().flatten().collect())?;
+                }
                 let Some(waiting) = buffer.pop(until) else { break };
+                *ahead = ahead.saturating_sub(1);
                 count += 1;
                 let now = if event_clock { waiting.at.max(decided) } else { decided };
                 if let What::Ours(event) = &waiting.what {
@@ -311,7 +342,7 @@ impl Core {
                 let bound = event.bind(py);
                 let late = bound.getattr("late")?.extract()?;
                 let person: String = bound.getattr("person")?.extract()?;
-                self.partition.flush(&Arc::from(person));
+                self.partition.flush(&Arc::from(person))?;
                 Ok((count, Some((Some(event), tag, late, now))))
             }
         }

@@ -6,6 +6,7 @@
 mod arming;
 mod attrs;
 mod batch;
+mod below;
 mod core;
 mod customer;
 mod decode;

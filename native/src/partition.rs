@@ -1,11 +1,12 @@
 //! All customers of one keyed partition at work here: `engine/partition.py`, for what happens in order.
 //!
 //! In: events in the order they are to be applied, times up to which timers may fire. Out: records, changed states,
-//! counts. States at rest are in `states`, which Python shares. What this core does not do itself (events out of
+//! counts. States at rest are in `states`, which Python shares; where they rest on disk, those of the events and timers
+//! that come next are read together before they are looked at (`look_ahead`). What this core does not do itself (events out of
 //! order, imports, states of other layouts or formats, persons nobody knows of whom histories are kept) goes back to
 //! Python: the person is put to rest and is *foreign* until the next drain, so that each has one master at a time.
-//! Python is called for two things only, the due of who is foreign and the folding of a history: all else runs
-//! without its lock.
+//! Python is called for three things only, the due of who is foreign, the folding of a history, and states that are on
+//! disk: all else runs without its lock.
 
 use crate::attrs::Attrs;
 use crate::customer::{Customer, PersonId, NEVER, NOWHERE};
@@ -45,6 +46,9 @@ pub struct Counts {
     pub forgotten: u64,
     pub new: u64,
 }
+
+/// For so many events or timers at once states are read that are on disk.
+pub const AHEAD: usize = 1_000;
 
 /// Who somebody is to this core.
 enum Found {
@@ -122,7 +126,7 @@ impl Partition {
         if !self.gone.is_empty() && self.gone.contains_key(person) {
             return Ok(if self.horizon == NEVER { Found::Nobody } else { Found::Foreign });
         }
-        let mut states = self.rest.lock();
+        let mut states = self.rest.of(person)?;
         let Some((name, blob)) = states.plain(person).map_err(failed)? else { return Ok(Found::Nobody) };
         // The name that the states have: so that there is one of each person, not one an event.
         match Hot::wake(name.clone(), blob, &self.p.fingerprint, self.horizon != NEVER) {
@@ -138,13 +142,13 @@ impl Partition {
     }
 
     /// Hand a person over to Python until the next drain.
-    pub fn flush(&mut self, person: &Person) {
+    pub fn flush(&mut self, person: &Person) -> PyResult<()> {
         self.cooling.remove(person);
         if let Some(mut hot) = self.hot.remove(person) {
             if hot.touched {
                 let (History::Bytes(history) | History::Foldable(history)) = self.history(&hot);
                 hot.encode(&mut self.scratch, &self.p.fingerprint, &history);
-                self.rest.lock().put(person, &self.scratch);
+                self.rest.of(person)?.put(person, &self.scratch);
                 self.flushed.push(person.clone());
                 if !hot.known {
                     self.grown -= 1;
@@ -153,12 +157,30 @@ impl Partition {
             }
         } else if let Some(was_known) = self.gone.remove(person) {
             if was_known {
-                self.rest.lock().forget(person);
+                self.rest.of(person)?.forget(person);
                 self.flushed.push(person.clone());
                 self.grown += 1;
             }
         }
         self.foreign.insert(person.clone());
+        Ok(())
+    }
+
+    /// Read the states of these persons that are on disk, if they are not here.
+    pub fn look_ahead(&self, mut people: Vec<Person>) -> PyResult<()> {
+        let states = self.rest.lock();
+        people.retain(|person| {
+            !self.hot.contains_key(person)
+                && !self.cooling.contains_key(person)
+                && states.is_elsewhere(person)
+        });
+        drop(states);
+        people.sort_unstable();
+        people.dedup();
+        if people.is_empty() {
+            return Ok(());
+        }
+        self.rest.read(&people)
     }
 
     fn history(&self, hot: &Hot) -> History {
@@ -186,7 +208,7 @@ impl Partition {
             Some(e.kind) == self.import || person.starts_with('\0') || (late && self.horizon != NEVER);
         let found = if special { Found::Foreign } else { self.find(person)? };
         if let Found::Foreign = found {
-            self.flush(person);
+            self.flush(person)?;
             return Ok(true);
         }
         let mark = fingerprint(e.id());
@@ -198,7 +220,7 @@ impl Partition {
                 return Ok(false);
             }
             if e.at <= c.latest && e.at > self.horizon && !late {
-                self.flush(person);
+                self.flush(person)?;
                 return Ok(true);
             }
             if c.due < e.at {
@@ -206,7 +228,7 @@ impl Partition {
                     Settled::There => {}
                     Settled::Forgotten => is_there = false,
                     Settled::Foreign => {
-                        self.flush(person);
+                        self.flush(person)?;
                         return Ok(true);
                     }
                 }
@@ -215,7 +237,7 @@ impl Partition {
         if !is_there {
             if e.actor != Actor::Customer {
                 if self.horizon != NEVER {
-                    self.flush(person);
+                    self.flush(person)?;
                     return Ok(true);
                 }
                 self.counts.unknown_person += 1;
@@ -366,7 +388,13 @@ impl Partition {
         self.run.now = now;
         self.run.late = false;
         let (mut fired, mut looked) = (0, 0);
+        let mut ahead = 0;
         while looked < limit {
+            if self.rest.is_on_disk() && looked >= ahead {
+                let first = self.queue.first(until, AHEAD.min(limit - looked));
+                ahead = looked + first.len();
+                self.look_ahead(first)?;
+            }
             let (hot, gone, foreign, rest) = (&self.hot, &self.gone, &self.foreign, &self.rest);
             let mut trouble = None;
             let entry = self.queue.pop(until, |person| {
@@ -381,7 +409,10 @@ impl Partition {
                 } else if gone.contains_key(person) {
                     NEVER
                 } else {
-                    rest.lock().due(person)
+                    rest.of(person).map(|states| states.due(person)).unwrap_or_else(|error| {
+                        trouble = Some(error);
+                        NEVER
+                    })
                 }
             });
             if let Some(error) = trouble {
@@ -395,7 +426,7 @@ impl Partition {
                     continue;
                 }
                 Found::Foreign => {
-                    self.flush(&person);
+                    self.flush(&person)?;
                     return Ok((fired, looked, Some((at, person))));
                 }
                 Found::Hot => {}
@@ -403,9 +434,17 @@ impl Partition {
             let hot = self.hot.get_mut(&person).expect("they are there");
             let mut due = earliest(&self.p, &mut hot.c);
             if due.0 > at {
-                let hint = hot.c.due;
+                let touched = hot.touched;
+                if self.rest.is_on_disk() {
+                    // So that this is found when it is due, and not now again.
+                    hot.c.due = due.0;
+                    if !touched {
+                        self.rest.of(&person)?.redate(&person, due.0);
+                    }
+                }
+                let hint = self.hot[&person].c.due;
                 self.queue.put(&person, due.0, hint);
-                if !hot.touched {
+                if !touched {
                     self.hot.remove(&person);
                 }
                 continue;
@@ -414,7 +453,7 @@ impl Partition {
             while due.0 <= at {
                 if due.1 == FORGET {
                     if self.horizon != NEVER {
-                        self.flush(&person);
+                        self.flush(&person)?;
                         return Ok((fired, looked, Some((at, person))));
                     }
                     self.forget(&person);
@@ -444,10 +483,18 @@ impl Partition {
         let many = self.hot.len() > self.cache;
         let keep = self.horizon != NEVER;
         let mut count = 0;
+        if self.rest.is_on_disk() {
+            // Of some who stayed decoded all is written and let go of: what stands there is to be told again.
+            let states = self.rest.lock();
+            let gone =
+                self.touched.iter().filter(|person| states.is_elsewhere(person)).cloned().collect::<Vec<_>>();
+            drop(states);
+            self.rest.read(&gone)?;
+        }
         for person in std::mem::take(&mut self.touched) {
             let Some(hot) = self.hot.get_mut(&person) else {
                 if self.gone.remove(&person) == Some(true) {
-                    self.rest.lock().forget(&person);
+                    self.rest.of(&person)?.forget(&person);
                     if !self.fresh.contains(&person) {
                         give(&person, None);
                         count += 1;
@@ -463,7 +510,7 @@ impl Partition {
                 History::Foldable(history) => folded(fold, &person, &history)?,
             };
             hot.encode(&mut self.scratch, &self.p.fingerprint, &history);
-            self.rest.lock().put(&person, &self.scratch);
+            self.rest.of(&person)?.put(&person, &self.scratch);
             give(&person, Some(&self.scratch));
             count += 1;
             if !hot.stays {
@@ -501,32 +548,34 @@ impl Partition {
     }
 
     /// Take in a state at rest, as a former drain gave it. False: Python knows what is wrong with it.
-    pub fn load(&mut self, person: Person, blob: &[u8]) -> bool {
+    pub fn load(&mut self, person: Person, blob: &[u8]) -> PyResult<bool> {
         if !self.hot.is_empty() || !self.cooling.is_empty() || !self.gone.is_empty() {
-            self.put_down(&person);
+            self.put_down(&person)?;
         }
-        let Some((due, ours)) = self.rest.lock().load(person.clone(), blob) else { return false };
+        let loaded = self.rest.of(&person)?.load(person.clone(), blob);
+        let Some((due, ours)) = loaded else { return Ok(false) };
         // Written under other definitions: when something is due has to be worked out anew.
         self.queue.load(person, due, if ours { due } else { 0 });
-        true
+        Ok(true)
     }
 
     /// The same for a record of a changelog.
-    pub fn load_fetched(&mut self, records: &Fetched, place: usize) -> bool {
+    pub fn load_fetched(&mut self, records: &Fetched, place: usize) -> PyResult<bool> {
         let (rows, place) = (&records.rows, records.begin + place);
         match (rows.key(place).map(std::str::from_utf8), rows.value(place)) {
             (Some(Ok(person)), Some(blob)) if !person.starts_with('\0') => self.load(Arc::from(person), blob),
-            _ => false,
+            _ => Ok(false),
         }
     }
 
     /// Put a person to rest, for Python to look at; they stay with whom they are.
-    pub fn put_down(&mut self, person: &Person) {
+    pub fn put_down(&mut self, person: &Person) -> PyResult<()> {
         let before = self.foreign.contains(person);
-        self.flush(person);
+        self.flush(person)?;
         if !before {
             self.foreign.remove(person);
         }
+        Ok(())
     }
 
     /// Build the queue anew from what is due of everybody at rest.
@@ -536,6 +585,13 @@ impl Partition {
         let all =
             states.iter().map(|(person, blob)| (person.clone(), due(person).unwrap_or_else(|| due_at(blob))));
         self.queue.rebuild(all);
+    }
+
+    /// Those at work here who are due from `begin` on and before `end`.
+    pub fn due_at_work(&self, begin: i64, end: i64) -> Vec<(i64, Person)> {
+        let hot = self.touched.iter().filter_map(|person| self.hot.get(person));
+        let due = hot.filter(|hot| hot.touched).map(|hot| (hot.c.due, hot.c.person.0.clone()));
+        due.filter(|(due, _)| (begin..end).contains(due)).collect()
     }
 
     pub fn people_hot(&self) -> Vec<Person> {

@@ -1,7 +1,8 @@
-//! Who is due next among the customers of a partition: `engine/queue.py`, for states in memory.
+//! Who is due next among the customers of a partition: `engine/queue.py`.
 //!
 //! In: hints (never later than a customer's earliest due) as they change. Out: the persons whose entry has come. A
-//! customer's present hint is asked of whoever calls (`hint`).
+//! customer's present hint is asked of whoever calls (`hint`). Where states rest on disk, in the order they are due, the
+//! heap holds those due soon (before `end`); Python fetches more when time has come that far.
 
 use crate::customer::NEVER;
 use ahash::AHashMap;
@@ -11,20 +12,50 @@ use std::sync::Arc;
 
 pub type Person = Arc<str>;
 
-#[derive(Default)]
 pub struct Queue {
     heap: BinaryHeap<Reverse<(i64, Person)>>,
     /// Due of the live entry, for those whose hint is another (NEVER: has none).
     live: AHashMap<Person, i64>,
+    /// Entries from here on are not in the heap.
+    end: i64,
+    /// Whether only those due soon are here.
+    windowed: bool,
+}
+
+impl Default for Queue {
+    fn default() -> Queue {
+        Queue { heap: BinaryHeap::new(), live: AHashMap::new(), end: NEVER, windowed: false }
+    }
 }
 
 impl Queue {
+    /// Keep those due soon only; everything before is forgotten.
+    pub fn leave_far_ones(&mut self) {
+        *self = Queue { end: -1, windowed: true, ..Queue::default() };
+    }
+
+    pub fn end(&self) -> i64 {
+        self.end
+    }
+
+    /// Take in entries up to a new end.
+    pub fn fetched(&mut self, entries: impl Iterator<Item = (i64, Person)>, end: i64) {
+        self.heap.extend(entries.map(Reverse));
+        self.end = end;
+    }
+
+    /// Whose entries come first, up to `until`, so many at most.
+    pub fn first(&self, until: i64, limit: usize) -> Vec<Person> {
+        let first = first_of(&self.heap, limit, |Reverse((due, _))| *due <= until);
+        first.into_iter().map(|Reverse((_, person))| person.clone()).collect()
+    }
+
     pub fn len(&self) -> usize {
         self.heap.len()
     }
 
     pub fn next_due(&self) -> i64 {
-        self.heap.peek().map_or(NEVER, |Reverse((due, _))| *due)
+        self.heap.peek().map_or(self.end, |Reverse((due, _))| *due)
     }
 
     /// Take in a customer in bulk; the entry is at `due`.
@@ -41,7 +72,8 @@ impl Queue {
         let live = self.live.remove(person).unwrap_or(before);
         if after < live {
             self.push(after, person.clone());
-        } else if live < NEVER && live != after {
+        } else if live < self.end && live != after {
+            // From the end on there is no entry: whoever keeps the state has it.
             self.live.insert(person.clone(), live);
         }
     }
@@ -55,7 +87,7 @@ impl Queue {
 
     /// Make this due the person's live entry; `hint` is theirs at present.
     pub fn put(&mut self, person: &Person, due: i64, hint: i64) {
-        if due == hint {
+        if due == hint || (self.windowed && due >= self.end) {
             self.live.remove(person);
         } else {
             self.live.insert(person.clone(), due);
@@ -93,9 +125,25 @@ impl Queue {
     }
 
     fn push(&mut self, due: i64, person: Person) {
-        // Nothing ever comes of an entry that is never due.
-        if due < NEVER {
+        // Nothing ever comes of an entry that is never due, and those far ahead are found elsewhere.
+        if due < self.end {
             self.heap.push(Reverse((due, person)));
         }
     }
+}
+
+/// The first of a heap, in order: so many at most, and only those that `goes` lets pass, as it lets all before them.
+pub fn first_of<T: Ord>(heap: &BinaryHeap<T>, limit: usize, goes: impl Fn(&T) -> bool) -> Vec<&T> {
+    let all = heap.as_slice();
+    let mut found = Vec::new();
+    let mut next: BinaryHeap<(&T, usize)> = all.first().map(|top| (top, 0)).into_iter().collect();
+    while found.len() < limit {
+        let Some((top, place)) = next.pop() else { break };
+        if !goes(top) {
+            break;
+        }
+        found.push(top);
+        next.extend((2 * place + 1..2 * place + 3).filter_map(|place| Some((all.get(place)?, place))));
+    }
+    found
 }

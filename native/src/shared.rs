@@ -3,11 +3,12 @@
 //! In: persons, states as bytes. Out: the same. The lock is let go before anything of Python's may run (its
 //! collector, when a list is made): what is given out is copied first.
 
+use crate::below::Before;
 use crate::partition::failed;
 use crate::queue::Person;
 use crate::states::Shared;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyIterator, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList, PyString};
 
 /// States at rest of one partition, also as a mapping: what `store.Blobs` says.
 #[pyclass(frozen, name = "States", module = "journey_stream_native")]
@@ -25,17 +26,17 @@ impl PyStates {
         self.0.lock().len()
     }
 
-    fn __contains__(&self, person: &str) -> bool {
-        self.0.lock().raw(person).is_some()
+    fn __contains__(&self, person: &str) -> PyResult<bool> {
+        Ok(self.0.of(person)?.raw(person).is_some())
     }
 
-    /// Names of all, as they are now.
+    /// Names of all that are in memory, as they are now.
     fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
         let all = names(py, self.0.lock().iter().map(|(person, _)| &**person));
         PyList::new(py, all)?.try_iter()
     }
 
-    /// All, packed or not.
+    /// All that are in memory, packed or not.
     fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let copied = |(person, blob): (&Person, &[u8])| (PyString::new(py, person), PyBytes::new(py, blob));
         let all: Vec<_> = self.0.lock().iter().map(copied).collect();
@@ -43,12 +44,13 @@ impl PyStates {
     }
 
     /// The state of a person, packed or not.
-    fn get<'py>(&self, py: Python<'py>, person: &str) -> Option<Bound<'py, PyBytes>> {
-        self.0.lock().raw(person).map(|blob| PyBytes::new(py, blob))
+    fn get<'py>(&self, py: Python<'py>, person: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        Ok(self.0.of(person)?.raw(person).map(|blob| PyBytes::new(py, blob)))
     }
 
-    fn __setitem__(&self, person: &str, blob: &[u8]) {
-        self.0.lock().put(&person.into(), blob);
+    fn __setitem__(&self, person: &str, blob: &[u8]) -> PyResult<()> {
+        self.0.of(person)?.put(&person.into(), blob);
+        Ok(())
     }
 
     fn pop<'py>(
@@ -56,21 +58,21 @@ impl PyStates {
         py: Python<'py>,
         person: &str,
         otherwise: Option<Bound<'py, PyBytes>>,
-    ) -> Option<Bound<'py, PyBytes>> {
-        let mut states = self.0.lock();
+    ) -> PyResult<Option<Bound<'py, PyBytes>>> {
+        let mut states = self.0.of(person)?;
         let found = states.raw(person).map(|blob| PyBytes::new(py, blob));
         states.forget(person);
-        found.or(otherwise)
+        Ok(found.or(otherwise))
     }
 
     /// Take in a state; tells its due, and whether it was written under these definitions. None: it is not readable.
-    fn load(&self, person: &str, blob: &[u8]) -> Option<(i64, bool)> {
-        self.0.lock().load(person.into(), blob)
+    fn load(&self, person: &str, blob: &[u8]) -> PyResult<Option<(i64, bool)>> {
+        Ok(self.0.of(person)?.load(person.into(), blob))
     }
 
     /// Forget a state; tells whether there was one.
-    fn drop(&self, person: &str) -> bool {
-        self.0.lock().forget(person)
+    fn drop(&self, person: &str) -> PyResult<bool> {
+        Ok(self.0.of(person)?.forget(person))
     }
 
     /// Pack so many states at most of those that rest without a history.
@@ -85,7 +87,7 @@ impl PyStates {
 
     /// The state of a person as it was written.
     fn at_rest<'py>(&self, py: Python<'py>, person: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
-        let mut states = self.0.lock();
+        let mut states = self.0.of(person)?;
         let found = states.plain(person).map_err(failed)?;
         Ok(found.map(|(_, blob)| PyBytes::new(py, blob)))
     }
@@ -93,18 +95,18 @@ impl PyStates {
     /// The same, None for nobody.
     fn peek<'py>(&self, py: Python<'py>, person: &str) -> PyResult<Option<Bound<'py, PyBytes>>> {
         if self.is_nobody(person) {
-            return Ok(None);
+            return Ok(None); // nobodies are always here
         }
         self.at_rest(py, person)
     }
 
     /// The earliest due of a state at rest.
-    fn due_of(&self, person: &str) -> i64 {
-        self.0.lock().due(person)
+    fn due_of(&self, person: &str) -> PyResult<i64> {
+        Ok(self.0.of(person)?.due(person))
     }
 
-    fn known(&self, person: &str) -> bool {
-        self.0.lock().known(person)
+    fn known(&self, person: &str) -> PyResult<bool> {
+        Ok(self.0.of(person)?.known(person))
     }
 
     /// Everybody known.
@@ -135,6 +137,48 @@ impl PyStates {
     /// How many histories may still have to be cut off.
     fn settling(&self) -> usize {
         self.0.lock().settling()
+    }
+
+    // Where states rest on disk: what `store.Above` says.
+
+    /// Keep states on disk from now on; what was here is gone. `read` gives the states of persons, `known` is how many
+    /// there are, `bound` how many bytes of them may stay in memory.
+    fn rest_on(&self, read: Py<PyAny>, known: usize, bound: usize) {
+        self.0.rest_on(read, known, bound);
+    }
+
+    /// Say that a state is due at another time than it was put down with.
+    fn r#move(&self, person: &str, due: i64) -> PyResult<()> {
+        self.0.of(person)?.redate(&person.into(), due);
+        Ok(())
+    }
+
+    /// What was put down (None: removed) and is not on disk yet.
+    fn fresh<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let copied = |(person, blob, _): (&Person, Option<&[u8]>, &Before)| {
+            (PyString::new(py, person), blob.map(|blob| PyBytes::new(py, blob)))
+        };
+        let all: Vec<_> = self.0.lock().changed().map(copied).collect();
+        let fresh = PyDict::new(py);
+        for (person, blob) in all {
+            fresh.set_item(person, blob)?;
+        }
+        Ok(fresh)
+    }
+
+    /// The same, names as bytes, each with the due of what stands on disk, and whether that is nobody.
+    fn changed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let copied = |(person, blob, before): (&Person, Option<&[u8]>, &Before)| {
+            let blob = blob.map(|blob| PyBytes::new(py, blob));
+            (PyBytes::new(py, person.as_bytes()), blob, before.due, before.nobody)
+        };
+        let all: Vec<_> = self.0.lock().changed().map(copied).collect();
+        PyList::new(py, all)
+    }
+
+    /// All of that is on disk now.
+    fn kept(&self, py: Python) {
+        py.allow_threads(|| self.0.lock().kept());
     }
 }
 

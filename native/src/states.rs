@@ -1,19 +1,24 @@
-//! States at rest: bytes by person, and which of their histories are still of use. `engine/store.py`, in memory.
+//! States at rest: bytes by person, and which of their histories are still of use. `engine/store.py`.
 //!
 //! In: states as a drain gives them or the changelog has them, the horizon. Out: the same bytes, when somebody is due,
 //! whose history was all there was and is settled. Strategy: nothing is decoded here. A history none of whose entries
 //! lies above the horizon is settled and cut off, a minute or two after its time; what is left is packed (`packing`)
-//! when there is time for it, and unpacked when its person is touched. Core and Python share one `States` behind a
-//! lock, which nobody holds while Python is called: so it cannot be waited for by who has Python's own lock for ever.
+//! when there is time for it, and unpacked when its person is touched. Where states rest on disk (`below`), those here
+//! are the ones at work: nothing is cut off or packed, nobodies apart, and a person is asked for before being looked at
+//! (`Shared::of`). Core and Python share one `States` behind a lock, which nobody holds while Python is called: so it
+//! cannot be waited for by who has Python's own lock for ever.
 
+use crate::below::{Before, Below};
 use crate::customer::{HEADER, NEVER, VERSION};
 use crate::hot::{core_end, due_at};
 use crate::packing::{fits, is_packed, Packing};
 use crate::queue::Person;
 use crate::value::Res;
 use ahash::{AHashMap, AHashSet};
+use pyo3::prelude::*;
+use pyo3::types::PyBytes;
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// Of format 1.
 const HEADER_1: usize = 13;
@@ -25,17 +30,57 @@ const LISTED_TWICE: usize = 1_000;
 
 /// The states of one partition, for the core and for Python.
 #[derive(Clone)]
-pub struct Shared(Arc<Mutex<States>>);
+pub struct Shared(Arc<(Mutex<States>, OnceLock<Py<PyAny>>)>);
 
 impl Shared {
     pub fn new(own: [u8; 4]) -> Shared {
-        Shared(Arc::new(Mutex::new(States::new(own))))
+        Shared(Arc::new((Mutex::new(States::new(own)), OnceLock::new())))
     }
 
     /// For as long as what is given lives; not to be kept while Python is called.
     pub fn lock(&self) -> MutexGuard<'_, States> {
         // A core that panicked is given up, and its states with it.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0 .0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The same, with the state of this person here, wherever it was.
+    pub fn of(&self, person: &str) -> PyResult<MutexGuard<'_, States>> {
+        let states = self.lock();
+        if !states.is_elsewhere(person) {
+            return Ok(states);
+        }
+        drop(states);
+        self.read(&[Person::from(person)])?;
+        Ok(self.lock())
+    }
+
+    /// Keep states on disk from now on: `read` of Python gives the states of persons; so many are `known` there.
+    pub fn rest_on(&self, read: Py<PyAny>, known: usize, bound: usize) {
+        let mut states = self.lock();
+        *states = States::new(states.own);
+        states.below = Some(Below::new(known, bound));
+        drop(states);
+        // Once: whoever is read anew from the beginning has states of its own.
+        let _ = self.0 .1.set(read);
+    }
+
+    pub fn is_on_disk(&self) -> bool {
+        self.0 .1.get().is_some()
+    }
+
+    /// Fetch the states of persons who are elsewhere.
+    pub fn read(&self, people: &[Person]) -> PyResult<()> {
+        let Some(read) = self.0 .1.get() else { return Ok(()) };
+        Python::with_gil(|py| {
+            let names: Vec<&str> = people.iter().map(|person| &**person).collect();
+            let found: Vec<Option<Bound<PyBytes>>> = read.bind(py).call1((names,))?.extract()?;
+            let mut states = self.lock();
+            for (person, blob) in people.iter().zip(&found) {
+                states.found(person, blob.as_ref().map(|blob| blob.as_bytes()));
+            }
+            drop(states);
+            Ok(())
+        })
     }
 }
 
@@ -52,6 +97,8 @@ pub struct States {
     loose: VecDeque<Person>,
     packing: Packing,
     scratch: Vec<u8>,
+    /// None where states rest in memory.
+    below: Option<Below>,
 }
 
 impl States {
@@ -64,12 +111,13 @@ impl States {
             loose: VecDeque::new(),
             packing: Packing::default(),
             scratch: Vec::new(),
+            below: None,
         }
     }
 
     /// How many there are, nobodies included.
     pub fn len(&self) -> usize {
-        self.blobs.len()
+        self.below.as_ref().map_or(self.blobs.len(), |below| below.known)
     }
 
     pub fn nobodies(&self) -> &AHashSet<Person> {
@@ -81,7 +129,7 @@ impl States {
         self.settling.values().map(Vec::len).sum()
     }
 
-    /// All of them, packed or not.
+    /// All that are here, packed or not.
     pub fn iter(&self) -> impl Iterator<Item = (&Person, &[u8])> {
         self.blobs.iter().map(|(person, blob)| (person, &**blob))
     }
@@ -133,6 +181,15 @@ impl States {
             return None;
         }
         let told = (due_at(blob), blob[9..13] == self.own);
+        if self.below.is_some() {
+            if told.1 {
+                self.put(&person, blob);
+                return Some(told);
+            }
+            // Whoever is due has to be found on disk; when, has to be worked out anew.
+            self.put(&person, &redated(blob, 0));
+            return Some((0, false));
+        }
         match if fits(blob) { self.packing.pack(blob) } else { None } {
             Some(packed) => {
                 self.nobodies.remove(&person);
@@ -145,6 +202,9 @@ impl States {
 
     /// Keep a state.
     pub fn put(&mut self, person: &Person, blob: &[u8]) {
+        if self.below.is_some() {
+            return self.put_above(person, blob);
+        }
         let end = end_of(blob);
         // What the old one was tells where its person is listed already.
         let before = match self.blobs.get_mut(person) {
@@ -169,7 +229,7 @@ impl States {
         } else if before != Kept::Loose {
             self.loosen(person.clone());
         }
-        if blob.first() == Some(&VERSION) && end == HEADER {
+        if is_nobody(blob) {
             self.nobodies.insert(person.clone());
         } else if !self.nobodies.is_empty() {
             self.nobodies.remove(person);
@@ -181,7 +241,83 @@ impl States {
         if !self.nobodies.is_empty() {
             self.nobodies.remove(person);
         }
-        self.blobs.remove(person).is_some()
+        let Some((person, old)) = self.blobs.remove_entry(person) else { return false };
+        if let Some(below) = &mut self.below {
+            below.changes(&person, Some(&old));
+            below.known -= 1;
+            below.bytes -= old.len();
+        }
+        true
+    }
+
+    // Where states rest on disk.
+
+    /// Whether nothing is known here of a person of whom there may be a state on disk.
+    pub fn is_elsewhere(&self, person: &str) -> bool {
+        self.below.as_ref().is_some_and(|below| !self.blobs.contains_key(person) && !below.knows(person))
+    }
+
+    /// Take in what is on disk of a person.
+    fn found(&mut self, person: &Person, blob: Option<&[u8]>) {
+        if !self.is_elsewhere(person) {
+            return;
+        }
+        let Some(below) = &mut self.below else { return };
+        let Some(blob) = blob else {
+            below.absent.insert(person.clone());
+            return;
+        };
+        below.bytes += blob.len();
+        self.blobs.insert(person.clone(), blob.into());
+        self.mark(person, blob);
+    }
+
+    fn put_above(&mut self, person: &Person, blob: &[u8]) {
+        let Some(below) = &mut self.below else { return };
+        let old = self.blobs.get(person).map(|old| &**old);
+        below.changes(person, old);
+        below.known += usize::from(old.is_none());
+        below.bytes = below.bytes + blob.len() - old.map_or(0, <[u8]>::len);
+        self.blobs.insert(person.clone(), blob.into());
+        self.mark(person, blob);
+    }
+
+    /// List a person of whom there is nothing but a history; only those are ever cut off here.
+    fn mark(&mut self, person: &Person, blob: &[u8]) {
+        if !is_nobody(blob) {
+            if !self.nobodies.is_empty() {
+                self.nobodies.remove(person);
+            }
+        } else if self.nobodies.insert(person.clone()) {
+            self.settle(newest_of(blob, HEADER), person.clone());
+        }
+    }
+
+    /// Say that a state is due at another time than it was put down with.
+    pub fn redate(&mut self, person: &Person, due: i64) {
+        if let Some(blob) = self.blobs.get(person) {
+            let blob = redated(blob, due);
+            self.put(person, &blob);
+        }
+    }
+
+    /// What was put down and is not on disk yet, with what stands there.
+    pub fn changed(&self) -> impl Iterator<Item = (&Person, Option<&[u8]>, &Before)> {
+        let fresh = self.below.iter().flat_map(|below| &below.fresh);
+        fresh.map(|(person, before)| (person, self.raw(person), before))
+    }
+
+    /// All that was put down is on disk now. What is here beyond the bound leaves; nobodies stay: they are few and
+    /// looked for all the time.
+    pub fn kept(&mut self) {
+        let Some(below) = &mut self.below else { return };
+        below.fresh.clear();
+        below.absent.clear();
+        if below.bytes > below.bound {
+            let nobodies = &self.nobodies;
+            self.blobs.retain(|person, _| nobodies.contains(person));
+            below.bytes = self.blobs.values().map(|blob| blob.len()).sum();
+        }
     }
 
     /// Pack so many states at most of those that rest without a history.
@@ -234,7 +370,7 @@ impl States {
         } else if self.nobodies.contains(&person) {
             self.forget(&person);
             gone.push(person);
-        } else {
+        } else if self.below.is_none() {
             *blob = blob[..end].into();
             self.loosen(person);
         }
@@ -273,6 +409,18 @@ impl Kept {
             Kept::Nowhere
         }
     }
+}
+
+/// Whether a state is nothing but a history.
+pub fn is_nobody(blob: &[u8]) -> bool {
+    blob.first() == Some(&VERSION) && end_of(blob) == HEADER
+}
+
+/// A state with another due in front.
+fn redated(blob: &[u8], due: i64) -> Vec<u8> {
+    let mut blob = blob.to_vec();
+    blob[1..9].copy_from_slice(&(due as u64).to_be_bytes());
+    blob
 }
 
 /// Where the core ends and the history begins, of any format.

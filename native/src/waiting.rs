@@ -5,6 +5,7 @@
 
 use crate::event::Event;
 use crate::fetched::{FetchedRecord, Rows};
+use crate::queue::{first_of, Person};
 use pyo3::prelude::*;
 use std::cmp::Ordering;
 use std::collections::BinaryHeap;
@@ -112,6 +113,18 @@ impl Buffer {
             return None;
         }
         self.heap.pop()
+    }
+
+    /// Whose events are the first up to `until`, so many at most; of some, Python alone knows whose they are.
+    pub fn first(&self, until: i64, limit: usize) -> Vec<Option<Person>> {
+        let first = first_of(&self.heap, limit, |waiting| waiting.at <= until);
+        first
+            .into_iter()
+            .map(|waiting| match &waiting.what {
+                What::Ours(event) => Some(event.person.clone()),
+                What::Theirs(..) => None,
+            })
+            .collect()
     }
 
     /// Per topic the tag with the lowest offset that waits.

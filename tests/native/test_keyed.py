@@ -90,12 +90,15 @@ class Played:
 
     def _start(self, make: Any, mode: str, meta: bytes | None) -> KeyedPartition:
         chosen = options(mode=mode, versions=VERSIONS, catch_up=10 * DAY, dedup_window=7 * DAY)
+        logic = KeyedPartition(self._engine(make), MODELS.decoder, SOURCES.values(), chosen)
+        logic.restore(None if meta is None else read_meta(meta), 0)
+        return logic
+
+    def _engine(self, make: Any) -> Any:
         engine = make(MODELS.program)
         for person, state in self.states.items():
             engine.load(person, state)
-        logic = KeyedPartition(engine, MODELS.decoder, SOURCES.values(), chosen)
-        logic.restore(None if meta is None else read_meta(meta), 0)
-        return logic
+        return engine
 
     def _keep(self, *, ready: bool) -> bytes:
         done: Checkpoint = self.logic.checkpoint(ready=1_700_000_000_000 if ready else None)
