@@ -12,7 +12,7 @@ is found there, too.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Set
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from journey_stream.engine.packing import PACKED, Packing, is_packed
 from journey_stream.engine.program import Program
@@ -57,6 +57,10 @@ class Blobs(Protocol):
         """Give all of them."""
 
 
+Change: TypeAlias = "tuple[bytes, bytes | None, int, int, bool, bool]"
+"""Name, state, the due of what stands on disk and of this, whether that is nobody and this is."""
+
+
 class Above(Protocol):
     """What stands above states on disk: what was put down and is not written yet, and what was read."""
 
@@ -76,8 +80,8 @@ class Above(Protocol):
     def fresh(self) -> Mapping[str, bytes | None]:
         """Give what was put down (None: removed) and is not on disk yet."""
 
-    def changed(self) -> Iterable[tuple[bytes, bytes | None, int, bool]]:
-        """Give the same, names as bytes, with the due of what stands on disk, and whether that is nobody."""
+    def changed(self) -> Iterable[Change]:
+        """Give the same, best in order of the names."""
 
     def kept(self) -> None:
         """All of that is on disk now."""

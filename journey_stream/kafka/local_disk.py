@@ -15,6 +15,7 @@ from journey_stream.errors import SettingsError
 
 CACHE_BYTES: Final = 256 << 20
 """For all partitions of a process: blocks, filters, indexes, and what is not in files yet."""
+BLOCK_BYTES: Final = 4096
 BUFFER_BYTES: Final = 96 << 20
 """Of that, what is not in files yet; two thirds of it for one partition. Much at once is merged seldom."""
 
@@ -99,8 +100,10 @@ def _options() -> Any:
     options.set_max_open_files(256)
     options.set_write_buffer_size(BUFFER_BYTES * 2 // 3)
     options.set_write_buffer_manager(_buffers())
+    options.set_allow_concurrent_memtable_write(False)  # there is one writer, whose keys come in order
     options.set_compression_type(rocksdict.DBCompressionType.lz4())
     table = rocksdict.BlockBasedOptions()
+    table.set_block_size(BLOCK_BYTES)
     table.set_block_cache(_cache())
     table.set_bloom_filter(10, False)
     table.set_cache_index_and_filter_blocks(True)
@@ -110,7 +113,7 @@ def _options() -> Any:
 
 @functools.cache
 def _cache() -> Any:
-    return _module().Cache(CACHE_BYTES)
+    return _module().Cache.new_hyper_clock_cache(CACHE_BYTES, BLOCK_BYTES)
 
 
 @functools.cache

@@ -28,6 +28,12 @@ pub struct Before {
     pub nobody: bool,
 }
 
+impl Before {
+    pub fn of(blob: Option<&[u8]>) -> Before {
+        Before { due: blob.map_or(NEVER, due_at), nobody: blob.is_some_and(is_nobody) }
+    }
+}
+
 impl Below {
     pub fn new(known: usize, bound: usize) -> Below {
         Below { fresh: AHashMap::new(), absent: AHashSet::new(), known, bytes: 0, bound }
@@ -41,8 +47,7 @@ impl Below {
     /// A state is about to change; `old` is what it is now.
     pub fn changes(&mut self, person: &Person, old: Option<&[u8]>) {
         if !self.fresh.contains_key(person) {
-            let before = Before { due: old.map_or(NEVER, due_at), nobody: old.is_some_and(is_nobody) };
-            self.fresh.insert(person.clone(), before);
+            self.fresh.insert(person.clone(), Before::of(old));
         }
     }
 }

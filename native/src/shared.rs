@@ -166,13 +166,19 @@ impl PyStates {
         Ok(fresh)
     }
 
-    /// The same, names as bytes, each with the due of what stands on disk, and whether that is nobody.
+    /// The same in order: name, state, the due of what stands on disk and of this, whether that is nobody and this is.
     fn changed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
         let copied = |(person, blob, before): (&Person, Option<&[u8]>, &Before)| {
+            let now = Before::of(blob);
             let blob = blob.map(|blob| PyBytes::new(py, blob));
-            (PyBytes::new(py, person.as_bytes()), blob, before.due, before.nobody)
+            let name = PyBytes::new(py, person.as_bytes());
+            (name, blob, before.due, now.due, before.nobody, now.nobody)
         };
-        let all: Vec<_> = self.0.lock().changed().map(copied).collect();
+        let states = self.0.lock();
+        let mut all: Vec<_> = states.changed().collect();
+        all.sort_unstable_by_key(|(person, ..)| *person);
+        let all: Vec<_> = all.into_iter().map(copied).collect();
+        drop(states);
         PyList::new(py, all)
     }
 
