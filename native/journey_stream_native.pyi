@@ -1,6 +1,6 @@
 """What the package calls of the compiled core. What only tests call (`EventReader`, probes) is not here."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from typing import Any, overload
 
 from journey_stream.values import Event
@@ -103,7 +103,7 @@ class Core:
         as_of: str,
         highest: dict[bytes, int],
         times: dict[bytes, int],
-        sources: Iterable[bytes],
+        sources: Container[bytes],
     ) -> tuple[int, int, int, dict[bytes, tuple[int, int]]]: ...
 
 class Fetched(Sequence[Any]):
@@ -158,6 +158,12 @@ class ReadyBatch:
     def _set_producer_state(self, producer_id: int, producer_epoch: int, base_sequence: int) -> None: ...
     def _build(self) -> bytes: ...
 
+def ready_batches(
+    rows: Sequence[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]],
+    timestamps: Sequence[int],
+    transactional: bool,
+    limit: int = ...,
+) -> list[ReadyBatch]: ...
 def join_batches(
     batches: Sequence[ReadyBatch],
     rows: Sequence[tuple[bytes | None, bytes | None, Sequence[tuple[str, bytes | None]]]],

@@ -122,11 +122,10 @@ def measure(turns: float) -> Result:
         (case, each) for case, each in written if case.browsing is not None and case.per_checkpoint == 100
     ]
     with tempfile.TemporaryDirectory(prefix="journey-stream-capacity-") as folder:
-        say("sends, transactions, fetches, a restore on a Kafka")
-        with kafka_in(Path(folder) / "wire") as kafka:
+        with kafka_in(Path(folder) / "kafka") as kafka:
+            say("sends, transactions, fetches, a restore on a Kafka")
             wired = wire.measure(kafka, turns)
-        say("a worker under loads")
-        with kafka_in(Path(folder) / "worker") as kafka:
+            say("a worker under loads")
             rates, seconds = (200, 500, 1_000), 4 + 6 * turns
             worked = asyncio.run(
                 worker.measure(kafka, Path(folder), rates, seconds, int(20_000 * max(0.5, turns)))

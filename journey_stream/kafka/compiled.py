@@ -9,7 +9,7 @@ late, of ours) straight into its buffer; whatever is anything else ends the run,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from journey_stream.kafka import hop
@@ -101,7 +101,7 @@ class Runs:
         """Broker time of the oldest record, likewise."""
 
     def of_hop(
-        self, records: Fetched, start: int, clock: int, received: Received, read: Iterable[bytes]
+        self, records: Fetched, start: int, clock: int, received: Received, read: Container[bytes]
     ) -> int:
         """Take plain records of the keyed topic; gives the place of the first that is not."""
         topic = records[start].topic

@@ -146,13 +146,6 @@ class KeyedPartition:
         fetched = None if runs is None else readable(records)
         while place < count:
             record = records[place]
-            if runs is not None and fetched is not None and record.offset >= self.restored_below:
-                clock = self.clock.clock(now) if clock is None else clock
-                begun, place = place, runs.of_hop(fetched, place, clock, self._received, self.clock.sources)
-                if place > begun:
-                    self._reached(records[place - 1].offset + 1)
-                    continue
-            place += 1
             header = head_of(record)
             if header[:2] == hop.MARKER_BYTES:
                 if record.offset >= self.restored_below:
@@ -161,7 +154,13 @@ class KeyedPartition:
             else:
                 if clock is None:
                     clock = self.clock.clock(now)
+                if runs is not None and fetched is not None and record.offset >= self.restored_below:
+                    begun, place = place, runs.of_hop(fetched, place, clock, self._received, self.clock.sources)
+                    if place > begun:
+                        self._reached(records[place - 1].offset + 1)
+                        continue
                 self._receive(record, header, clock)
+            place += 1
             self._reached(record.offset + 1)
         self._note_runs()
         self.clock.clock(now)

@@ -115,7 +115,7 @@ class Standbys:
             host: the worker.
             client: connection options.
             changelog: the topic of states.
-            make_engine: makes an empty engine, and is told of errors of the compiled core (`engines.Engines`).
+            make_engine: makes an empty engine, and is told of errors of the core (`engines.Engines`).
             assignor: knows what the group wants of us, and tells it what is warm.
         """
         self.kept: dict[int, Standby] = {}

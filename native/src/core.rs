@@ -393,8 +393,12 @@ impl Core {
         let lateness = Lateness { clock: lateness.0, allowed: lateness.1, window: lateness.2 };
         let headers = (header, as_of);
         let mut received = Received::new();
-        for source in sources.try_iter()? {
-            let source = source?.downcast_into::<PyBytes>()?;
+        // Only those of this run: there may be hundreds.
+        for source in taking::sources(records, start, header) {
+            let source = PyBytes::new(py, source);
+            if !sources.contains(&source)? {
+                continue;
+            }
             let known = match highest.get_item(&source)? {
                 Some(known) => known.extract()?,
                 None => -1,

@@ -6,7 +6,7 @@ use crate::event::Event;
 use crate::fetched::{Fetched, Rows};
 use crate::program::Program;
 use crate::waiting::{Buffer, Tag, What};
-use ahash::AHashMap;
+use ahash::{AHashMap, AHashSet};
 use std::sync::Arc;
 
 /// How late an event may be (`release.classify`), microseconds.
@@ -125,7 +125,7 @@ pub fn hop(
         if name != header_name || is_as_of(rows, place, as_of) {
             break;
         }
-        if head.len() <= HEAD + 4 || head[0] != EVENT || head[1] != FORMAT {
+        if !is_event(head) {
             break;
         }
         let sub_offset = i64::from_be_bytes(head[2..10].try_into().expect("8 bytes"));
@@ -146,6 +146,28 @@ pub fn hop(
         taken.next += 1;
     }
     taken
+}
+
+/// The source partitions whose events `hop` may take from `start` on, each once.
+pub fn sources<'a>(records: &'a Fetched, start: usize, header_name: &str) -> AHashSet<&'a [u8]> {
+    let mut found = AHashSet::new();
+    let mut last: &[u8] = &[];
+    for place in records.begin + start..records.end {
+        match records.rows.headers(place).next() {
+            Some((name, Some(head))) if name == header_name && is_event(head) => {
+                if head[HEAD..] != *last {
+                    last = &head[HEAD..];
+                    found.insert(last);
+                }
+            }
+            _ => break,
+        }
+    }
+    found
+}
+
+fn is_event(head: &[u8]) -> bool {
+    head.len() > HEAD + 4 && head[0] == EVENT && head[1] == FORMAT
 }
 
 /// Whether the last header says that it was sent back as of another time.

@@ -28,7 +28,7 @@ def test_what_the_types_name_is_there(stub: ast.ClassDef):
 
 
 def test_what_the_core_offers_to_the_package_has_types():
-    probes = {name for name in dir(native) if "probe" in name.lower()} | {"EventReader", "ready_batches"}
+    probes = {name for name in dir(native) if "probe" in name.lower()} | {"EventReader"}
     offered = {name for name in dir(native) if not name.startswith("_")} - {native.__name__}
     numbers = {each.target.id for each in STUB.body if isinstance(each, ast.AnnAssign)}  # type: ignore[union-attr]
     functions = {each.name for each in STUB.body if isinstance(each, ast.FunctionDef)}
