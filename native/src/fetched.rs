@@ -240,9 +240,10 @@ fn rows_of(
         rows.reserve(usize::try_from(count).ok()?.min(reader.bytes.len()));
         for _ in 0..count {
             let mut row = record(&mut reader, &base)?;
-            if row.offset < from {
+            if row.offset < next {
                 continue; // the batch begins before what was asked for
             }
+            next = row.offset.checked_add(1)?;
             if shift > 0 {
                 for (begin, _) in [&mut row.key, &mut row.value].into_iter().flatten() {
                     *begin += shift;

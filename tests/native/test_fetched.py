@@ -136,6 +136,13 @@ def test_a_response_of_nothing_but_marks_moves_the_position() -> None:
     assert ours(marker(7, 4, commit=True)) == ([], 5)
 
 
+def test_what_stands_behind_a_batch_that_lies_about_its_place_is_left_out_as_aiokafka_does() -> None:
+    row = [(0, None, b"v", [])]
+    data = batch(row, offset=0) + batch(row, offset=65_536) + batch(row, offset=2)
+    assert_read_alike(data)
+    assert [0, 65_536] == [row[2] for row in ours(data)[0]]
+
+
 @given(batches.filter(bool), st.randoms(use_true_random=False))
 def test_torn_batches_are_told_as_aiokafka_tells_them(described: Any, random: random.Random) -> None:
     data = bytearray(response(described))
