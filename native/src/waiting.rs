@@ -1,14 +1,14 @@
 //! Events that wait for the clock, in the order of (`occurred_at`, `event_id`): `release.ReleaseBuffer`.
 //!
 //! Each carries the record it came with (a tag of the caller's), its topic and offset: the lowest that waits per
-//! topic is where a restart has to read from.
+//! topic is where a restart has to read from. Most come in order, and those stand in a line; the others in a heap.
 
 use crate::event::Event;
 use crate::fetched::{FetchedRecord, Rows};
 use crate::queue::{first_of, Person};
 use pyo3::prelude::*;
 use std::cmp::Ordering;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 /// The record that an event came with.
@@ -77,6 +77,8 @@ impl Ord for Waiting {
 
 #[derive(Default)]
 pub struct Buffer {
+    /// Each came behind the one before it.
+    line: VecDeque<Waiting>,
     heap: BinaryHeap<Waiting>,
     arrivals: u64,
     topics: Vec<String>,
@@ -84,11 +86,11 @@ pub struct Buffer {
 
 impl Buffer {
     pub fn len(&self) -> usize {
-        self.heap.len()
+        self.line.len() + self.heap.len()
     }
 
     pub fn earliest(&self) -> Option<i64> {
-        self.heap.peek().map(|first| first.at)
+        self.peek().map(|(first, _)| first.at)
     }
 
     /// The number that stands for a topic here.
@@ -104,22 +106,43 @@ impl Buffer {
 
     pub fn push(&mut self, at: i64, what: What, tag: Tag, topic: u32, offset: i64) {
         self.arrivals += 1;
-        self.heap.push(Waiting { at, arrival: self.arrivals, what, tag, topic, offset });
+        let waiting = Waiting { at, arrival: self.arrivals, what, tag, topic, offset };
+        match self.line.back() {
+            Some(last) if waiting > *last => self.heap.push(waiting),
+            _ => self.line.push_back(waiting),
+        }
+    }
+
+    /// The first event, and whether it stands in the line.
+    fn peek(&self) -> Option<(&Waiting, bool)> {
+        match (self.line.front(), self.heap.peek()) {
+            (Some(first), Some(other)) if other > first => Some((other, false)),
+            (Some(first), _) => Some((first, true)),
+            (None, other) => other.map(|other| (other, false)),
+        }
     }
 
     /// Let go of the first event if it is at or before `until`.
     pub fn pop(&mut self, until: i64) -> Option<Waiting> {
-        if self.heap.peek()?.at > until {
+        let (first, in_line) = self.peek()?;
+        if first.at > until {
             return None;
         }
-        self.heap.pop()
+        if in_line {
+            self.line.pop_front()
+        } else {
+            self.heap.pop()
+        }
     }
 
     /// Whose events are the first up to `until`, so many at most; of some, Python alone knows whose they are.
     pub fn first(&self, until: i64, limit: usize) -> Vec<Option<Person>> {
-        let first = first_of(&self.heap, limit, |waiting| waiting.at <= until);
+        let mut first = first_of(&self.heap, limit, |waiting| waiting.at <= until);
+        first.extend(self.line.iter().take_while(|waiting| waiting.at <= until).take(limit));
+        first.sort_unstable_by(|one, other| other.cmp(one));
         first
             .into_iter()
+            .take(limit)
             .map(|waiting| match &waiting.what {
                 What::Ours(event) => Some(event.person.clone()),
                 What::Theirs(..) => None,
@@ -130,7 +153,7 @@ impl Buffer {
     /// Per topic the tag with the lowest offset that waits.
     pub fn lowest(&self) -> Vec<Tag> {
         let mut lowest: Vec<Option<&Waiting>> = vec![None; self.topics.len()];
-        for each in &self.heap {
+        for each in self.line.iter().chain(&self.heap) {
             let held = &mut lowest[each.topic as usize];
             if held.is_none_or(|held| each.offset < held.offset) {
                 *held = Some(each);
