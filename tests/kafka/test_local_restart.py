@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from journey_stream.deployment import assemble
 from journey_stream.replay import replay
 from journey_stream.settings import Settings
@@ -15,9 +17,12 @@ from journey_stream.values import DAY, SECOND, Transition
 from tests.kafka.cluster import WorkerProcess, ended, eventually, read_all, read_values, send, topics
 
 
+@pytest.mark.parametrize("core", ["python", "compiled"])
 async def test_a_worker_killed_goes_on_from_its_disk_and_reads_only_the_tail(
-    deployment: Callable[..., Settings], tmp_path: Path
+    deployment: Callable[..., Settings], tmp_path: Path, core: str
 ) -> None:
+    if core == "compiled":
+        pytest.importorskip("journey_stream_native")
     records = [
         record
         for record in simulate(ShopOptions(customers=1_500, days=90, cast=False))
@@ -31,6 +36,7 @@ async def test_a_worker_killed_goes_on_from_its_disk_and_reads_only_the_tail(
         until=until,
         idle_after=SECOND,
         journeys=["buyer-value"],
+        core=core,
         state_store="rocksdb",
         state_dir=str(tmp_path / "states"),
     )

@@ -84,8 +84,8 @@ class OnDisk:
 
 @pytest.fixture(params=ENGINES)
 def engine(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Which engine is at work; what the compiled one keeps in memory are a few states."""
-    monkeypatch.setattr(compiled_store, "BOUND", 4_000)
+    """Which engine is at work; the compiled one keeps nothing in memory that is on disk."""
+    monkeypatch.setattr(compiled_store, "BOUND", 1)
     return str(request.param)
 
 
@@ -206,10 +206,11 @@ def test_a_directory_that_is_of_no_use_is_filled_anew(
     assert said in caplog.text
 
 
+@pytest.mark.parametrize("days", [30, 3_000])
 def test_states_of_other_definitions_are_looked_at_before_anything_is_due(
-    tmp_path: Path, engine: str
+    tmp_path: Path, engine: str, days: int
 ) -> None:
-    old = assemble(Settings(forget_after=Settings().forget_after.__class__(anonymous=30 * DAY)))
+    old = assemble(Settings(forget_after=Settings().forget_after.__class__(anonymous=days * DAY)))
     source = Partition(old.program)
     for event in EVENTS[:300]:
         source.apply(event, event.at)
@@ -221,6 +222,7 @@ def test_states_of_other_definitions_are_looked_at_before_anything_is_due(
     disk.crash()
     until = EVENTS[299].at + 200 * DAY
     assert set(memory.people()) == set(disk.partition.of_other_layouts())
+    assert {0} == {due for due, _ in disk.states.due_from(-1)[0]}
     for partition in (memory, disk.partition):
         partition.fire(until, until)
     assert by_person(memory.drain().records) == by_person(disk.drain().records)
