@@ -155,7 +155,8 @@ class KeyedPartition:
                 if clock is None:
                     clock = self.clock.clock(now)
                 if runs is not None and fetched is not None and record.offset >= self.restored_below:
-                    begun, place = place, runs.of_hop(fetched, place, clock, self._received, self.clock.sources)
+                    begun, sources = place, self.clock.sources
+                    place = runs.of_hop(fetched, place, clock, self._received, sources)
                     if place > begun:
                         self._reached(records[place - 1].offset + 1)
                         continue
