@@ -121,15 +121,17 @@ def measure(turns: float) -> Result:
     shop = [
         (case, each) for case, each in written if case.browsing is not None and case.per_checkpoint == 100
     ]
-    with tempfile.TemporaryDirectory(prefix="journey-stream-capacity-") as folder:
-        with kafka_in(Path(folder) / "kafka") as kafka:
-            say("sends, transactions, fetches, a restore on a Kafka")
-            wired = wire.measure(kafka, turns)
-            say("a worker under loads")
-            rates, seconds = (200, 500, 1_000), 4 + 6 * turns
-            worked = asyncio.run(
-                worker.measure(kafka, Path(folder), rates, seconds, int(20_000 * max(0.5, turns)))
-            )
+    with (
+        tempfile.TemporaryDirectory(prefix="journey-stream-capacity-") as folder,
+        kafka_in(Path(folder) / "kafka") as kafka,
+    ):
+        say("sends, transactions, fetches, a restore on a Kafka")
+        wired = wire.measure(kafka, turns)
+        say("a worker under loads")
+        rates, seconds = (200, 500, 1_000), 4 + 6 * turns
+        worked = asyncio.run(
+            worker.measure(kafka, Path(folder), rates, seconds, int(20_000 * max(0.5, turns)))
+        )
     fits = {
         "logic: CPU": cpu,
         "logic: bytes of state": states,
