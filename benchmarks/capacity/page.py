@@ -59,8 +59,13 @@ def sized(result: measure.Result, name: str, way: str) -> Sizing | None:
 def chosen(result: measure.Result, name: str) -> Sizing:
     """The sizing with the hop, where that goes, else with keyed sources."""
     found = sized(result, name, CHOSEN) or sized(result, name, BEYOND)
-    assert found is not None, f"{name}: no number of workers does it"
+    if found is None:
+        raise NoSizeError(name)
     return found
+
+
+class NoSizeError(Exception):
+    """By these costs, more workers do not help."""
 
 
 _played: dict[bytes, Played] = {}
@@ -373,7 +378,14 @@ def main(arguments: list[str]) -> int:
     (target,) = (Path(each) for each in arguments if each != "--check")
     result = msgspec.json.decode(measure.RESULT.read_bytes(), type=measure.Result)
     page = target.read_text(encoding="utf-8")
-    made = filled(page, result)
+    try:
+        made = filled(page, result)
+    except NoSizeError as error:
+        sys.stderr.write(
+            f"{measure.RESULT}: {error}: expected some number of workers to do it, but by these costs none does, "
+            "since markers take more than another worker brings. A machine that was busy? Measure again\n"
+        )
+        return 1
     if "--check" not in arguments:
         target.write_text(made, encoding="utf-8")
     elif made != page:
