@@ -382,8 +382,8 @@ def main(arguments: list[str]) -> int:
         made = filled(page, result)
     except NoSizeError as error:
         sys.stderr.write(
-            f"{measure.RESULT}: {error}: expected some number of workers to do it, but by these costs none does, "
-            "since markers take more than another worker brings. A machine that was busy? Measure again\n"
+            f"{measure.RESULT}: {error}: expected some number of workers to do it, but by these costs none "
+            "does: markers take more than another worker brings. A machine that was busy? Measure again\n"
         )
         return 1
     if "--check" not in arguments:
