@@ -68,8 +68,11 @@ class PartitionClock:
     def progress(self, source: Any, highest: int, idle: bool, wall: int) -> None:
         """Take in a marker. A marker that comes again, or from before a rewind, lowers nothing."""
         self._told = True
-        known = self.sources.setdefault(source, Progress())
-        known.highest = max(known.highest, highest)
+        known = self.sources.get(source)
+        if known is None:
+            known = self.sources[source] = Progress()
+        if highest > known.highest:
+            known.highest = highest
         if wall >= known.wall:
             known.wall, known.idle = wall, idle
 

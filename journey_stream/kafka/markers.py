@@ -20,30 +20,30 @@ class Markers:
 
     def hear(self, value: bytes, arrived: int, now: int) -> None:
         """Take in what a marker says; times are microseconds of the wall clock."""
-        told, known = hop.unpack_marker(value), self.clock.sources
+        told, known, reads = hop.unpack_marker(value), self.clock.sources, self.direct.reads
         for each in told:
-            if each.source not in known or (
-                known[each.source].idle and (not each.idle or self.direct.of(each.source) is not None)
-            ):
+            held = known.get(each.source)
+            if held is None or (held.idle and (not each.idle or reads(each.source))):
                 # A source may be about to hold the clock that did not: what it had come to before stays.
                 self.clock.clock(now)
                 break
+        hear, of = self.clock.progress, self.direct.of if self.direct else None
         for progress in told:
-            if self._is_read(progress.source):
-                highest = BEGINNING if progress.highest is None else progress.highest
-                idle = progress.idle
-                direct = self.direct.of(progress.source)
+            source = progress.source
+            if source in known or self._is_read(source):
+                highest, idle = progress.highest, progress.idle
+                if highest is None:
+                    highest = BEGINNING
+                direct = None if of is None else of(source)
                 if direct is not None:
                     # Our own word, perhaps from before a restart: whether that was the end, it can tell.
                     highest, idle = BEGINNING, idle and progress.position == direct.position
                 # Whatever the clock of its machine says, intake knew nothing of a time after the marker came.
-                wall = min(progress.wall, arrived)
-                self.clock.progress(progress.source, highest, idle, wall)
+                hear(source, highest, idle, progress.wall if progress.wall < arrived else arrived)
 
     def _is_read(self, source: bytes) -> bool:
-        """Tell whether a source partition is read; one that its topic has grown by holds the clock."""
-        if source not in self.clock.sources:
-            if hop.unpack_source(source)[0] not in self._read:
-                return False
-            self.clock.expect(source)
+        """Tell whether one that is not known is read: its topic has grown, and it holds the clock."""
+        if hop.unpack_source(source)[0] not in self._read:
+            return False
+        self.clock.expect(source)
         return True
