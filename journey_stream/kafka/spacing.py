@@ -29,7 +29,12 @@ def space_out(consumer: aiokafka.AIOKafkaConsumer, seconds: float = SPACE_SECOND
     async def spaced(assignment: Any, node: int, request: Any) -> bool:
         pause = asked.get(node, 0.0) + seconds - time.monotonic()
         if pause > 0:
-            await asyncio.sleep(pause)
+            try:
+                await asyncio.sleep(pause)
+            except asyncio.CancelledError:
+                # As aiokafka's own does: it cancels its requests when it closes and when partitions move, waits for
+                # each, and would end with an error of one.
+                return False
         asked[node] = time.monotonic()
         return bool(await fetch(assignment, node, request))
 

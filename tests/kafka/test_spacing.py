@@ -47,3 +47,21 @@ def test_after_a_quiet_moment_nobody_waits(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_each_broker_has_a_pause_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [1.0, 1.0, 1.02] == asked(monkeypatch, [(1.0, 1), (1.0, 2), (1.0, 1)])
+
+
+def test_a_pause_that_is_cut_short_ends_as_a_request_that_is_cut_short_does() -> None:
+    """aiokafka cancels its requests when it closes, waits for each, and does not expect an error of it."""
+
+    async def run() -> bool:
+        async def fetch(assignment: Any, node: int, request: Any) -> bool:
+            return True
+
+        consumer: Any = SimpleNamespace(_fetcher=SimpleNamespace(_proc_fetch_request=fetch))
+        spacing.space_out(consumer, 60.0)
+        assert await consumer._fetcher._proc_fetch_request(None, 1, "request")
+        waiting = asyncio.create_task(consumer._fetcher._proc_fetch_request(None, 1, "request"))
+        await asyncio.sleep(0.01)
+        waiting.cancel()
+        return await waiting
+
+    assert asyncio.run(run()) is False
