@@ -32,8 +32,8 @@ def space_out(consumer: aiokafka.AIOKafkaConsumer, seconds: float = SPACE_SECOND
             try:
                 await asyncio.sleep(pause)
             except asyncio.CancelledError:
-                # As aiokafka's own does: it cancels its requests when it closes and when partitions move, waits
-                # for each, and would end with an error of one.
+                # As aiokafka's own does: it cancels its requests when it closes and when partitions move,
+                # waits for each, and would end with an error of one.
                 return False
         asked[node] = time.monotonic()
         return bool(await fetch(assignment, node, request))
