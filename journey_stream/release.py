@@ -89,7 +89,9 @@ class PartitionClock:
         """Find the source that is furthest behind; of `event`, with all of them idle, the furthest ahead."""
         sources = self.sources.values()
         if self.mode == "wall":
-            return min(map(self._live, sources), default=BEGINNING)
+            # As `_live`, without a call for each: they may be hundreds.
+            lived = [s.highest if not s.idle or s.highest > s.wall else s.wall for s in sources]
+            return min(lived, default=BEGINNING)
         reached = min((s.highest for s in sources if not s.idle), default=NEVER)
         return max((s.highest for s in sources), default=BEGINNING) if reached == NEVER else reached
 
