@@ -2,9 +2,9 @@
 //!
 //! In: events in the order they are to be applied, times up to which timers may fire. Out: records, changed states,
 //! counts. States at rest are in `states`, which Python shares; where they rest on disk, those of the events and timers
-//! that come next are read together before they are looked at (`look_ahead`). What this core does not do itself (events out of
-//! order, imports, states of other layouts or formats, persons nobody knows of whom histories are kept) goes back to
-//! Python: the person is put to rest and is *foreign* until the next drain, so that each has one master at a time.
+//! that come next are read together before they are looked at (`look_ahead`). What this core does not do itself (events
+//! out of order, imports, states of other layouts or formats, persons nobody knows of whom histories are kept) goes back
+//! to Python: the person is put to rest and is *foreign* until the next drain, so that each has one master at a time.
 //! Python is called for three things only, the due of who is foreign, the folding of a history, and states that are on
 //! disk: all else runs without its lock.
 
@@ -177,9 +177,6 @@ impl Partition {
         drop(states);
         people.sort_unstable();
         people.dedup();
-        if people.is_empty() {
-            return Ok(());
-        }
         self.rest.read(&people)
     }
 

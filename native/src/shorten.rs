@@ -6,8 +6,10 @@
 //! came (one byte), another by its distance from the last new one, in the largest unit that is exact. The tags are
 //! those that msgpack leaves unused (c1) or that we never write (c7, c8: extensions):
 //!
-//!     c1, 1 byte 2 * place + (1 if seconds); c7 (microseconds) or c8 (seconds), varint 4 * zigzag(distance) + unit
+//!     c1, 1 byte 2 * place + (1 if seconds); c7 (microseconds) or c8 (seconds), varint zigzag(4 * distance + unit)
 
+use crate::batch::put_varint;
+use crate::fetched::Reading;
 use crate::value::{damaged, Res};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -151,28 +153,14 @@ fn end_of(bytes: &[u8], at: usize) -> Option<usize> {
 
 fn put_distance(out: &mut Vec<u8>, distance: i64) {
     let unit = UNITS.iter().position(|unit| distance % unit == 0).expect("one divides all");
-    let counted = distance / UNITS[unit];
-    let mut rest = ((counted << 1 ^ counted >> 63) as u64) << 2 | unit as u64;
-    while rest >= 0x80 {
-        out.push(rest as u8 | 0x80);
-        rest >>= 7;
-    }
-    out.push(rest as u8);
+    put_varint(out, (distance / UNITS[unit]) << 2 | unit as i64);
 }
 
 fn distance(short: &[u8], at: &mut usize) -> Option<i64> {
-    let mut rest = 0u64;
-    for shift in (0..64).step_by(7) {
-        let byte = *short.get(*at)?;
-        *at += 1;
-        rest |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            let zigzag = rest >> 2;
-            let counted = (zigzag >> 1) as i64 ^ -((zigzag & 1) as i64);
-            return counted.checked_mul(*UNITS.get((rest & 3) as usize)?);
-        }
-    }
-    None
+    let mut reader = Reading { bytes: short, at: *at };
+    let told = reader.varint()?;
+    *at = reader.at;
+    (told >> 2).checked_mul(*UNITS.get((told & 3) as usize)?)
 }
 
 /// For tests: what came of it, None for what is not of ours.

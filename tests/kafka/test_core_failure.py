@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.latency import PROBE
 from journey_stream.kafka.checkpoint import Writer
 from journey_stream.settings import Settings
 from journey_stream.values import SECOND, rfc3339
@@ -18,14 +19,6 @@ from tests.kafka.panicking_worker import POISON
 
 pytest.importorskip("journey_stream_native")
 
-EVERY_ORDER = """\
-journey: probe
-version: 1
-start: here
-stages: {here: {kind: prospect}, there: {kind: retention}}
-transitions: [{id: never, from: there, to: here, event: quote_expired}]
-signals: [{id: heard, title: Heard, event: order_completed, owner: test, payload: {id: event.order_id}}]
-"""
 PEOPLE, FENCED = 40, 2
 
 
@@ -48,7 +41,7 @@ def orders(topic: str, ids: list[str]) -> list[Row]:
 async def test_an_intake_whose_core_panics_over_a_record_goes_on_in_python_with_nothing_lost_or_twice(
     deployment: Callable[..., Settings], tmp_path: Path
 ) -> None:
-    (tmp_path / "probe.yaml").write_text(EVERY_ORDER)
+    (tmp_path / "probe.yaml").write_text(PROBE)
     journeys = [str(tmp_path / "probe.yaml")]
     settings = deployment(core="compiled", journeys=journeys, idle_after=SECOND // 2)
     names = await topics(settings)
