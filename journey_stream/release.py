@@ -89,9 +89,7 @@ class PartitionClock:
         """Find the source that is furthest behind; of `event`, with all of them idle, the furthest ahead."""
         sources = self.sources.values()
         if self.mode == "wall":
-            # As `_live`, without a call for each: they may be hundreds.
-            lived = [s.highest if not s.idle or s.highest > s.wall else s.wall for s in sources]
-            return min(lived, default=BEGINNING)
+            return min(self._lived(), default=BEGINNING)
         reached = min((s.highest for s in sources if not s.idle), default=NEVER)
         return max((s.highest for s in sources), default=BEGINNING) if reached == NEVER else reached
 
@@ -107,12 +105,12 @@ class PartitionClock:
         """Name the sources that hold the clock where it is: what a metric or an operator wants to see."""
         clock = self.clock(now)
         if self.mode == "wall":
-            return [name for name, source in self.sources.items() if self._live(source) <= clock < now]
+            return [name for name, at in zip(self.sources, self._lived(), strict=True) if at <= clock < now]
         return [name for name, s in self.sources.items() if not s.idle and s.highest <= clock]
 
-    @staticmethod
-    def _live(source: Progress) -> int:
-        return max(source.highest, source.wall) if source.idle else source.highest
+    def _lived(self) -> list[int]:
+        # In one go: sources may be hundreds.
+        return [s.highest if not s.idle or s.highest > s.wall else s.wall for s in self.sources.values()]
 
 
 class ReleaseBuffer:
