@@ -30,13 +30,13 @@ from journey_stream.encode import Encoder
 from journey_stream.engine.partition import Partition
 from journey_stream.kafka import hop
 from journey_stream.kafka.aside import SLICE
-from journey_stream.kafka.checkpoint import MAX_BATCH_BYTES
 from journey_stream.kafka.engines import PACKAGE, Engines
 from journey_stream.kafka.garbage import leave_alone
 from journey_stream.kafka.intake import Intake
 from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.keyed_values import Options
 from journey_stream.kafka.meta import JourneyVersion
+from journey_stream.kafka.sender import MAX_BATCH_BYTES
 from journey_stream.kafka.versions import Versions
 from journey_stream.values import DAY, HOUR, NEVER, SECOND
 

@@ -61,7 +61,7 @@ async def measure(bootstrap: str, chosen: Any) -> None:
     blobs = list(states(lived(1_000, chosen.days), known=True).values())
     say(f"writing {chosen.records:,} records, {statistics.fmean(map(len, blobs)):.0f} bytes each on average")
     writer = Writer(
-        client, application_id="bench", partition=0, partitions=1, max_record_bytes=2**20,
+        client, application_id="bench", partition=0, partitions=1,
         internal_compression=chosen.compression,
     )  # fmt: skip
     await writer.start()

@@ -263,7 +263,6 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
         application_id="bench",
         changelog=names.changelog,
         partitions=1,
-        max_record_bytes=1 << 20,
         public_compression="none",
         internal_compression="none",
         limits=Limits(shortest=0.02, longest=0.25, records=10_000, size=16 << 20),

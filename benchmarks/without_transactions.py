@@ -8,6 +8,7 @@ group. A worker that dies in between publishes twice; that is what the transacti
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -15,10 +16,22 @@ from faust.types import TP
 
 from journey_stream.cli import main
 from journey_stream.kafka import lane, worker
-from journey_stream.kafka.checkpoint import Row, Sender, Writer
+from journey_stream.kafka.checkpoint import Writer
+from journey_stream.kafka.sender import MAX_BATCH_BYTES, Row, Sender, in_batches
 from journey_stream.values import Out
 
 workers: list[worker.JourneyWorker] = []
+
+
+def plain(ready: Sequence[Any], rows: Sequence[Row]) -> Sequence[Any]:
+    """Batches of no transaction: those that are finished for one, rows behind them."""
+    if not ready:
+        return tuple(in_batches(rows, "none", transactional=False))
+    import journey_stream_native
+
+    # Twice as large: else the large ones would stay what they are.
+    now = time.time_ns() // 1_000_000
+    return journey_stream_native.join_batches(ready, rows, now, False, 2 * MAX_BATCH_BYTES)
 
 
 class PlainWriter(Writer):
@@ -26,8 +39,14 @@ class PlainWriter(Writer):
 
     def __init__(self, client: Mapping[str, Any], **options: Any) -> None:
         super().__init__(client, **options)
-        self._producer._closed = True  # never started: it would complain of not having been stopped
-        Sender.__init__(self, client, options["max_record_bytes"])
+        self._sender = Sender(client, 1 << 20)
+        self._counts = self._sender.counts
+
+    async def start(self) -> None:
+        await self._sender.start()
+
+    async def stop(self) -> None:
+        await self._sender.stop()
 
     async def commit(
         self,
@@ -35,14 +54,22 @@ class PlainWriter(Writer):
         changelog: str,
         changes: Iterable[tuple[bytes, bytes | None]],
         offsets: Mapping[tuple[str, int], int],
+        ready: Mapping[tuple[str, int], Sequence[Any]] | None = None,
     ) -> None:
-        rows = self._grouped(outs, {topic: await self.partitions(topic) for topic in {o.topic for o in outs}})
-        sends = [self.send(topic, p, batch, self._public) for (topic, p), batch in rows.items()]
-        states: Iterable[Row] = ((key, state, []) for key, state in changes)
-        sends.append(self.send(changelog, self._partition, states, self._internal))
+        rows = self._grouped(outs, {topic: await self._counts.of(topic) for topic in {o.topic for o in outs}})
+        rows.setdefault((changelog, self._partition), []).extend((key, state, []) for key, state in changes)
+        finished = dict(ready or {})
+        sends = [
+            self._send(*place, plain(finished.get(place, ()), rows.get(place, [])))
+            for place in dict.fromkeys((*finished, *rows))
+        ]
         await asyncio.gather(*sends)
         for (topic, partition), offset in offsets.items():
             await workers[0].commit(TP(topic, partition), offset)
+
+    async def _send(self, topic: str, partition: int, batches: Iterable[Any]) -> None:
+        for batch in batches:
+            await self._sender._deliver(batch, topic, partition)
 
 
 class KnownWorker(worker.JourneyWorker):

@@ -28,10 +28,11 @@ from benchmarks.capacity.fit import Run
 from journey_stream.broker import EmbeddedKafka
 from journey_stream.kafka import hop
 from journey_stream.kafka.changelog import META_KEY, read_changelog
-from journey_stream.kafka.checkpoint import Row, Sender, Writer
+from journey_stream.kafka.checkpoint import Writer
 from journey_stream.kafka.engines import PACKAGE
 from journey_stream.kafka.fetched import read_compiled
 from journey_stream.kafka.loops import use_fast_loop
+from journey_stream.kafka.sender import Row, Sender
 from journey_stream.values import Out
 
 COMPILED = find_spec(PACKAGE) is not None
@@ -313,9 +314,7 @@ def transaction(outs: Sequence[Out], changes: int, partition: int) -> tuple[Any,
 
 def writer_of(client: dict[str, Any], partition: int) -> Writer:
     """The writer of a keyed partition."""
-    return Writer(
-        client, application_id="wire", partition=partition, partitions=PARTITIONS, max_record_bytes=1 << 20
-    )
+    return Writer(client, application_id="wire", partition=partition, partitions=PARTITIONS)
 
 
 async def _commits(

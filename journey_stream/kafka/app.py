@@ -131,7 +131,6 @@ def worker_options(settings: Settings, parts: Parts, *, broker_times: bool = Fal
             application_id=settings.application_id,
             changelog=names.changelog,
             partitions=settings.partitions,
-            max_record_bytes=settings.max_record_bytes,
             public_compression=settings.compression.public,
             internal_compression=settings.compression.internal,
             keyed_input=settings.keyed_input,

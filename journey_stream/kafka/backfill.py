@@ -17,10 +17,10 @@ import msgspec
 
 from journey_stream.backfill import Line
 from journey_stream.errors import UsageError
-from journey_stream.kafka.checkpoint import Row, Sender
 from journey_stream.kafka.hop import Partitioner, partitioner_of
 from journey_stream.kafka.reading import Reader, reader
 from journey_stream.kafka.security import client_options
+from journey_stream.kafka.sender import Row, Sender
 from journey_stream.kafka.topics import ensure_topics
 from journey_stream.settings import HISTORY, Settings, TopicNames
 from journey_stream.values import rfc3339

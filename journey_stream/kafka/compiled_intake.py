@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka import hop
-from journey_stream.kafka.checkpoint import Row
 from journey_stream.kafka.compiled import readable
 from journey_stream.kafka.intake import Intake
+from journey_stream.kafka.sender import Row
 
 if TYPE_CHECKING:
     from journey_stream_native import Program

@@ -21,10 +21,10 @@ from journey_stream.errors import StateError
 from journey_stream.events.decode import Decoder, derived_events
 from journey_stream.kafka import hop
 from journey_stream.kafka.astray import Astray
-from journey_stream.kafka.checkpoint import Row
 from journey_stream.kafka.compiled import Runs, readable
 from journey_stream.kafka.meta import DirectPosition
 from journey_stream.kafka.received import made_anew
+from journey_stream.kafka.sender import Row
 from journey_stream.letters import AS_OF, as_of_then
 from journey_stream.release import BEGINNING, PartitionClock
 from journey_stream.values import NEVER, DeadLetter, Event, Reason, Rejection

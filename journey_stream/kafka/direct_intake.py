@@ -16,10 +16,10 @@ from typing import Any, Final, Protocol
 from faust.types import TP
 
 from journey_stream.kafka import hop
-from journey_stream.kafka.checkpoint import Row
 from journey_stream.kafka.direct import Direct, Directs
 from journey_stream.kafka.inbox import Inbox, Position
 from journey_stream.kafka.metrics import Metrics
+from journey_stream.kafka.sender import Row
 from journey_stream.release import BEGINNING
 
 log = logging.getLogger(__name__)

@@ -16,7 +16,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from journey_stream.kafka.checkpoint import Row, Sender
+from journey_stream.kafka.sender import Row, Sender
 
 SEND_SECONDS: Final = 120.0
 """A round that takes longer to be acknowledged has failed."""

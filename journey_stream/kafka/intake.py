@@ -24,8 +24,8 @@ from faust.types import TP
 
 from journey_stream.events.decode import Decoder, derived_events
 from journey_stream.kafka import hop
-from journey_stream.kafka.checkpoint import Row
 from journey_stream.kafka.inbox import Inbox, Position
+from journey_stream.kafka.sender import Row
 from journey_stream.values import Event, Rejection
 
 log = logging.getLogger(__name__)

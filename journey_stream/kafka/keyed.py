@@ -21,7 +21,6 @@ from uuid import uuid4
 from journey_stream.backfill import told_apart
 from journey_stream.events.decode import Decoder
 from journey_stream.kafka import hop
-from journey_stream.kafka.checkpoint import MAX_BATCH_BYTES
 from journey_stream.kafka.compiled import EVERYTHING, CoreBuffer, Runs, readable
 from journey_stream.kafka.direct import Directs
 from journey_stream.kafka.hop_records import event_again, event_of, head_of, letter_of, letter_of_stranger
@@ -29,6 +28,7 @@ from journey_stream.kafka.keyed_values import Checkpoint, Options, Record
 from journey_stream.kafka.markers import Markers
 from journey_stream.kafka.meta import META_FORMAT, DirectPosition, Meta, write_meta
 from journey_stream.kafka.received import Received
+from journey_stream.kafka.sender import MAX_BATCH_BYTES
 from journey_stream.kafka.versions import Settled, settle
 from journey_stream.release import BEGINNING, PartitionClock, ReleaseBuffer, classify, settled
 from journey_stream.values import NEVER, SECOND, DeadLetter, Event, Reason, Rejection

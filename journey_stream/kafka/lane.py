@@ -67,7 +67,6 @@ class LaneOptions(msgspec.Struct, frozen=True):
     application_id: str
     changelog: str
     partitions: int
-    max_record_bytes: int
     public_compression: str
     internal_compression: str
     limits: Limits
@@ -243,7 +242,6 @@ class JourneyLane:
             application_id=options.application_id,
             partition=partition,
             partitions=options.partitions,
-            max_record_bytes=options.max_record_bytes,
             public_compression=options.public_compression,
             internal_compression=options.internal_compression,
             partitioner=partitioner_of(options.keyed_input),

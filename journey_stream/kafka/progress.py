@@ -25,10 +25,10 @@ from journey_stream.release import BEGINNING
 if TYPE_CHECKING:
     from faust.types import TP
 
-    from journey_stream.kafka.checkpoint import Row
     from journey_stream.kafka.direct_intake import DirectIntake
     from journey_stream.kafka.ends import Ends
     from journey_stream.kafka.intake import IntakeLane
+    from journey_stream.kafka.sender import Row
     from journey_stream.kafka.worker import JourneyWorker
 
 log = logging.getLogger(__name__)

@@ -19,9 +19,9 @@ import msgspec
 from aiokafka.errors import KafkaError, ProducerFenced
 
 from journey_stream.errors import BrokerError
-from journey_stream.kafka.checkpoint import Row, Sender
 from journey_stream.kafka.hop import Partitioner, partitioner_of
 from journey_stream.kafka.reading import Reader, Where
+from journey_stream.kafka.sender import Row, Sender
 from journey_stream.letters import Headers, identity, read_letter, redrive_of, sent_back
 from journey_stream.settings import Settings, TopicNames
 from journey_stream.values import DeadLetter, rfc3339
@@ -142,7 +142,7 @@ class Resender(Sender):
         for each in letters:
             letter = each.letter
             headers = sent_back(letter, as_of)
-            count = await self.partitions(letter.topic)
+            count = await self.counts.of(letter.topic)
             if each.rekeyed and letter.key is not None:
                 partition = Partitioner(count, self._partitioner)(letter.key)
             else:

@@ -27,7 +27,6 @@ from journey_stream.kafka import hop
 from journey_stream.kafka.aside import Aside
 from journey_stream.kafka.assignor import StickyAssignor
 from journey_stream.kafka.change import Past, Rebuild
-from journey_stream.kafka.checkpoint import Row, Sender
 from journey_stream.kafka.control import Control
 from journey_stream.kafka.direct_intake import DirectIntake
 from journey_stream.kafka.garbage import sweep
@@ -42,6 +41,7 @@ from journey_stream.kafka.local_states import RocksStates
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.progress import Progress
 from journey_stream.kafka.reports import Reports
+from journey_stream.kafka.sender import Row, Sender
 from journey_stream.kafka.standbys import Standbys, Warm
 from journey_stream.kafka.transport import BatchConsumer
 from journey_stream.kafka.watch import TopicWatch, Watched, elsewhere, tell_lost
@@ -210,7 +210,7 @@ class JourneyWorker:
         While a rebalance is under way all lanes of all workers are parked: none of them can let its clock
         pass what a partition holds that nobody has read yet.
         """
-        counts = await sender.count_anew(self.options.watched.sources)
+        counts = await sender.counts.anew(self.options.watched.sources)
         if counts is None:
             msg = "no broker tells how many partitions the source topics have"
             raise BrokerError(msg)
@@ -232,7 +232,7 @@ class JourneyWorker:
     async def count_topics(self, topics: Iterable[str]) -> dict[str, int] | None:
         """Count partitions now; None when no broker answers."""
         sender = await self._sender.get()
-        return await sender.count_anew(topics)
+        return await sender.counts.anew(topics)
 
     def _report_assignment(self, assigned: set[TP]) -> None:
         counts: dict[str, int] = dict.fromkeys((*self.options.watched.sources, self.options.events), 0)

@@ -11,8 +11,9 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from journey_stream.errors import BrokerError, StateError
 from journey_stream.kafka.changelog import META_KEY, read_changelog
-from journey_stream.kafka.checkpoint import Sender, Writer
+from journey_stream.kafka.checkpoint import Writer
 from journey_stream.kafka.coordinator import committed_of
+from journey_stream.kafka.sender import Sender, in_batches
 from journey_stream.kafka.topics import admin_client
 from journey_stream.settings import Settings
 from journey_stream.values import Out
@@ -24,7 +25,6 @@ def writer(settings: Settings, **chosen: Any) -> Writer:
         "application_id": settings.application_id,
         "partition": 1,
         "partitions": settings.partitions,
-        "max_record_bytes": settings.max_record_bytes,
     }
     return Writer(client(settings), **{**own, **chosen})
 
@@ -70,13 +70,14 @@ async def test_the_newer_owner_fences_the_older_before_it_reads(deployment: Call
     await old.start()
     await old.commit([out(names.transitions, b"1")], names.changelog, [(b"c", b"1")], {(names.events, 1): 1})
     # The old owner dies in the middle of a transaction ...
-    await old._producer.begin_transaction()
-    await old.send(names.changelog, 1, [(b"c", b"never", [])])
+    await _begin(old, names.changelog, b"never")
     # ... and the new one sees nothing of it, as soon as it has started.
     await new.start()
     assert ({b"c": b"1"}, None) == await restored(settings, names.changelog)
     with pytest.raises(KafkaError):
-        await _finish(old, names.changelog)
+        await _begin(old, names.changelog, b"zombie")
+    with pytest.raises(ProducerFenced):
+        await old._transactions._end(committed=True)
     await new.commit([out(names.transitions, b"2")], names.changelog, [(b"c", b"2")], {(names.events, 1): 2})
     assert ({b"c": b"2"}, None) == await restored(settings, names.changelog)
     assert [b"1", b"2"] == [r.value for r in await read_all(settings, names.transitions)]
@@ -102,7 +103,7 @@ async def test_a_fenced_owner_hears_of_it(deployment: Callable[..., Settings]) -
 async def test_one_record_that_fails_takes_all_others_with_it(deployment: Callable[..., Settings]) -> None:
     settings = deployment(max_record_bytes=1 << 20)
     names = await topics(settings)
-    one = writer(settings, max_record_bytes=64 << 20)
+    one = writer(settings)
     await one.start()
     too_large = b"x" * (8 << 20)
     with pytest.raises(KafkaError):
@@ -158,15 +159,17 @@ async def test_a_topic_that_nobody_made_is_named(deployment: Callable[..., Setti
     await topics(settings)
     sender = Sender(client(settings), 1000)
     await sender.start()
-    sender._producer.partitions_for = _nothing  # type: ignore[method-assign]
+    sender._producer.client._wait_on_metadata = _nothing  # type: ignore[method-assign]
     with pytest.raises(BrokerError, match="expected at least one partition"):
-        await sender.partitions("nowhere")
+        await sender.counts.of("nowhere")
     await sender.stop()
 
 
-async def _finish(old: Writer, changelog: str) -> None:
-    await old.send(changelog, 1, [(b"c", b"zombie", [])])
-    await old._producer.commit_transaction()
+async def _begin(one: Writer, changelog: str, state: bytes) -> None:
+    """All of a transaction but its end."""
+    batches = in_batches([(b"c", state, [])], "none", transactional=True)
+    await one._transactions._join([(changelog, 1)])
+    await one._transactions._produce({(changelog, 1): batches}, lambda place, offset: None)
 
 
 async def _nothing(topic: str) -> set[int]:

@@ -72,7 +72,6 @@ async def test_an_intake_whose_core_panics_over_a_record_goes_on_in_python_with_
             application_id=settings.application_id,
             partition=FENCED,
             partitions=4,
-            max_record_bytes=1 << 20,
         )
         await thief.start()
         await thief.stop()

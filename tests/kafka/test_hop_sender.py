@@ -11,8 +11,9 @@ import pytest
 from aiokafka.errors import KafkaError, MessageSizeTooLargeError
 
 from journey_stream.kafka import hop_sender
-from journey_stream.kafka.checkpoint import Row, Sender
+from journey_stream.kafka import sender as sender_module
 from journey_stream.kafka.hop_sender import HopSender
+from journey_stream.kafka.sender import Row, Sender
 from journey_stream.settings import Settings
 from tests.kafka.cluster import client, read_all, topics
 
@@ -116,13 +117,13 @@ async def test_a_panic_of_the_core_is_told_to_those_who_wait(
     class Panic(BaseException):
         """As the compiled core raises it."""
 
-    def fails(self: Sender, batches: Any, rows: Any) -> Any:
+    def fails(batches: Any, rows: Any, *, transactional: bool) -> Any:
         raise Panic
 
     settings = deployment()
     async with sender(settings) as (hop, _):
         with monkeypatch.context() as patched:
-            patched.setattr(Sender, "joined", fails)
+            patched.setattr(sender_module, "joined", fails)
             with pytest.raises(Panic):
                 await hop.send({}, {1: ["batch"]})
         await hop.send(rows(b"goes on"), {})

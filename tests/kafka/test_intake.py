@@ -15,10 +15,10 @@ from faust.types import TP
 
 from journey_stream.errors import SettingsError
 from journey_stream.kafka import app, hop, inbox, intake
-from journey_stream.kafka.checkpoint import Row
 from journey_stream.kafka.inbox import Batch, Position
 from journey_stream.kafka.intake import Intake, IntakeLane
 from journey_stream.kafka.metrics import Metrics
+from journey_stream.kafka.sender import Row
 from journey_stream.settings import Settings, Web
 from tests.kafka.log import DECODER, START, event_bytes
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from journey_stream.kafka.checkpoint import TRANSACTION_TIMEOUT_MS
 from journey_stream.kafka.pace import COMMIT_BUDGET, Limits, Pace
+from journey_stream.kafka.transactions import TRANSACTION_TIMEOUT_MS
 
 LIMITS = Limits(shortest=0.02, longest=0.5, records=10_000, size=1 << 20)
 NEW = Pace(LIMITS)

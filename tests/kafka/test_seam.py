@@ -13,6 +13,8 @@ from typing import Any
 import aiokafka
 import faust
 import pytest
+from aiokafka.client import AIOKafkaClient
+from aiokafka.cluster import ClusterMetadata
 from aiokafka.conn import AIOKafkaConnection, CloseReason
 from aiokafka.consumer.fetcher import Fetcher, FetchResult, PartitionRecords
 from aiokafka.consumer.group_coordinator import GroupCoordinator
@@ -88,7 +90,14 @@ def arguments(function: Callable[..., Any]) -> list[str]:
         ),
         (BatchBuilder.append, ["self", "timestamp", "key", "value", "headers"]),
         (aiokafka.AIOKafkaProducer.send_batch, ["self", "batch", "topic", "partition"]),
-        (aiokafka.AIOKafkaProducer.send_offsets_to_transaction, ["self", "offsets", "group_id"]),
+        (AIOKafkaClient.send, ["self", "node_id", "request", "group"]),
+        (AIOKafkaClient.ready, ["self", "node_id", "group"]),
+        (AIOKafkaClient.coordinator_lookup, ["self", "coordinator_type", "coordinator_key"]),
+        (AIOKafkaClient._wait_on_metadata, ["self", "topic"]),
+        (AIOKafkaClient._metadata_update, ["self", "cluster_metadata", "topics"]),
+        (ClusterMetadata.leader_for_partition, ["self", "partition"]),
+        (BatchBuilder._set_producer_state, ["self", "producer_id", "producer_epoch", "base_sequence"]),
+        (BatchBuilder._build, ["self"]),
     ],
     ids=lambda value: getattr(value, "__qualname__", ""),
 )

@@ -300,7 +300,6 @@ async def test_a_lane_that_fails_starts_over_and_the_others_go_on(deployment: Ma
             application_id=settings.application_id,
             partition=2,
             partitions=4,
-            max_record_bytes=1 << 20,
         )
         await thief.start()
         await thief.stop()

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from journey_stream.errors import StateError
 from journey_stream.kafka.changelog import META_KEY
-from journey_stream.kafka.checkpoint import MAX_BATCH_BYTES, Sender
+from journey_stream.kafka.sender import MAX_BATCH_BYTES, Sender
 from journey_stream.settings import Settings
 from journey_stream.values import Out
 from tests.kafka.cluster import client, read_all, topics
@@ -172,15 +172,14 @@ async def test_a_transaction_takes_rows_and_ready_batches(deployment: Callable[.
 async def test_after_an_abort_there_is_nothing(deployment: Callable[..., Settings]) -> None:
     configured = deployment()
     names = await topics(configured)
+    place = (names.transitions, 1)
     one = writer(configured)
     await one.start()
-    await one._producer.begin_transaction()
-    await one.send_ready(names.transitions, 1, ready_of(SOME))
-    await one._producer.abort_transaction()
+    await one._transactions._join([place])
+    await one._transactions._produce({place: iter(ready_of(SOME))}, lambda *_: None)
+    await one._transactions._end(committed=False)
     assert [] == await found(configured, names.transitions)
-    await one._producer.begin_transaction()
-    await one.send_ready(names.transitions, 1, ready_of(SOME[:1]))
-    await one._producer.commit_transaction()
+    await one.commit([], names.changelog, [], {}, {place: ready_of(SOME[:1])})
     await one.stop()
     assert SOME[:1] == await found(configured, names.transitions)
 

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from journey_stream.deployment import assemble
 from journey_stream.engine.partition import Partition
 from journey_stream.kafka import hop
-from journey_stream.kafka.checkpoint import Row
 from journey_stream.kafka.compiled_intake import CompiledIntake
 from journey_stream.kafka.engines import Engines
 from journey_stream.kafka.intake import Intake
+from journey_stream.kafka.sender import Row
 from journey_stream.settings import Settings
 from tests.kafka.log import START, event_bytes
 

@@ -12,10 +12,10 @@ from journey_stream.deployment import assemble
 from journey_stream.encode import Encoder
 from journey_stream.engine.state import core_of
 from journey_stream.kafka import hop
-from journey_stream.kafka.checkpoint import MAX_BATCH_BYTES
 from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.keyed_values import Checkpoint
 from journey_stream.kafka.meta import JourneyVersion, read_meta
+from journey_stream.kafka.sender import MAX_BATCH_BYTES
 from journey_stream.kafka.versions import Versions
 from journey_stream.settings import Settings, TopicNames
 from journey_stream.shop.records import ShopOptions

@@ -67,6 +67,11 @@ class Transaction:
     state: Literal["empty", "ongoing", "ending"] = "empty"
     partitions: list[TopicPartition] = field(default_factory=list)
     offsets: dict[TopicPartition, int] = field(default_factory=dict)
+    has_group: bool = False
+    outcome: Literal["committed", "aborted"] | None = None
+    """Of the last one."""
+    sequences: dict[TopicPartition, dict[int, int]] = field(default_factory=dict)
+    """Of this epoch: sequence number of each batch to its offset."""
     timer: asyncio.TimerHandle | None = None
 
 
@@ -130,6 +135,7 @@ class Broker:
         if transaction.state == "ending":
             raise ConcurrentTransactions()
         transaction.epoch += 1
+        transaction.sequences, transaction.outcome = {}, None
         if transaction.state == "ongoing":
             self._end(name, "aborted")
             raise ConcurrentTransactions()
@@ -144,14 +150,18 @@ class Broker:
         if tp not in transaction.partitions:
             transaction.partitions.append(tp)
 
-    def produce(self, name: str, epoch: int, tp: TopicPartition, rows: list[Row]) -> int:
-        """Write records of a transaction; gives the offset of the first."""
+    def produce(self, name: str, epoch: int, tp: TopicPartition, rows: list[Row], sequence: int) -> int:
+        """Write records of a transaction, a batch that is there already only once; gives their first offset."""
         transaction = self._of(name, epoch)
+        written = transaction.sequences.setdefault(tp, {})
+        if sequence in written:
+            return written[sequence]
         if transaction.state != "ongoing" or tp not in transaction.partitions:
             raise InvalidTxnState()
         log = self.logs[tp]
         log.open.setdefault(name, len(log.entries))
-        return self.append(tp, rows, "open")
+        written[sequence] = self.append(tp, rows, "open")
+        return written[sequence]
 
     def add_offsets(self, name: str, epoch: int) -> None:
         """AddOffsetsToTxn."""
@@ -159,16 +169,24 @@ class Broker:
         if transaction.state == "ending":
             raise ConcurrentTransactions()
         self._ongoing(name, transaction)
+        transaction.has_group = True
 
     def commit_offsets(self, name: str, epoch: int, offsets: dict[TopicPartition, int]) -> None:
         """TxnOffsetCommit."""
-        self._of(name, epoch).offsets.update(offsets)
+        transaction = self._of(name, epoch)
+        if transaction.state != "ongoing" or not transaction.has_group:
+            raise InvalidTxnState()
+        transaction.offsets.update(offsets)
 
     def end_transaction(self, name: str, epoch: int, outcome: Literal["committed", "aborted"]) -> None:
-        """EndTxn: decide the outcome."""
-        if self._of(name, epoch).state != "ongoing":
+        """EndTxn: decide the outcome; asked again for the one that it has, do nothing."""
+        transaction = self._of(name, epoch)
+        if transaction.state == "ongoing":
+            self._end(name, outcome)
+        elif transaction.outcome != outcome:
             raise InvalidTxnState()
-        self._end(name, outcome)
+        elif transaction.state == "ending":
+            raise ConcurrentTransactions()
 
     def _of(self, name: str, epoch: int) -> Transaction:
         transaction = self.transactions[name]
@@ -189,7 +207,7 @@ class Broker:
 
     def _end(self, name: str, outcome: Literal["committed", "aborted"]) -> None:
         transaction, loop = self.transactions[name], asyncio.get_running_loop()
-        transaction.state = "ending"
+        transaction.state, transaction.outcome = "ending", outcome
         if transaction.timer is not None:
             transaction.timer.cancel()
         for number, tp in enumerate(transaction.partitions, 1):
@@ -211,6 +229,7 @@ class Broker:
         if outcome == "committed":
             self.committed.update(transaction.offsets)
         transaction.state, transaction.partitions, transaction.offsets = "empty", [], {}
+        transaction.has_group = False
 
     @property
     def at_rest(self) -> bool:

@@ -1,4 +1,4 @@
-"""Stand-ins for what the worker reaches the brokers with: producers, the changelog's reader, the group.
+"""Stand-ins for what the worker reaches the brokers with: clients, the changelog's reader, the group.
 
 Each has of aiokafka's interface what the modules under test use, no more. Every request is on its way, has
 its effect, and its answer is on its way back: two steps at which a process can die or be paused. What was on
@@ -11,11 +11,27 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Coroutine, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from aiokafka.errors import ConcurrentTransactions, KafkaError, RequestTimedOutError
+from aiokafka.errors import (
+    BrokerResponseError,
+    ConcurrentTransactions,
+    InvalidProducerEpoch,
+    KafkaError,
+    ProducerFenced,
+    RequestTimedOutError,
+)
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.transaction import (
+    AddOffsetsToTxnRequest,
+    AddPartitionsToTxnRequest,
+    EndTxnRequest,
+    InitProducerIdRequest,
+    TxnOffsetCommitRequest,
+)
+from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 from faust.types import TP
 
@@ -29,7 +45,6 @@ Fault = Literal["refused", "unanswered", "late"]
 LATE_SECONDS = 0.4
 FETCHED = 3
 """Entries per fetch: few, so that batches end everywhere."""
-RETRY_SECONDS = 0.02
 
 
 class Wire:
@@ -68,14 +83,6 @@ class Wire:
             raise RequestTimedOutError(name)
         return answer
 
-    async def until_free(self, name: str, effect: Callable[[], Any]) -> Any:
-        """Send a request again for as long as the last transaction is being ended, as aiokafka does."""
-        while True:
-            try:
-                return await self.request(name, effect)
-            except ConcurrentTransactions:
-                await asyncio.sleep(RETRY_SECONDS)
-
     async def _travel(self) -> None:
         if self.process.dead:
             raise ConnectionError("this process is dead")
@@ -94,67 +101,29 @@ def _arrive(effect: Callable[[], Any]) -> None:
 
 
 class Producer:
-    """Of AIOKafkaProducer what `checkpoint` uses."""
+    """Of AIOKafkaProducer what `sender` uses."""
 
-    def __init__(self, *, wire: Wire, transactional_id: str | None = None, **_: Any) -> None:
+    def __init__(self, *, wire: Wire, **_: Any) -> None:
         self._wire, self._broker = wire, wire.broker
-        self._id = transactional_id
-        self._epoch = -1
-        self.client = _Client(wire)
+        self.client = Client(wire=wire)
         self._message_accumulator = _NoBatches()
         self._txn_manager = _NoTransaction()
 
     async def start(self) -> None:
         await asyncio.sleep(0)
-        if self._id is not None:
-            name = self._id
-            self._epoch = await self._wire.until_free("fence", lambda: self._broker.begin_epoch(name))
 
     async def stop(self) -> None:
-        await asyncio.sleep(0)
-
-    async def partitions_for(self, topic: str) -> set[int]:
-        return set(range(await self._wire.request("metadata", lambda: self._broker.counts[topic])))
-
-    async def begin_transaction(self) -> None:
         await asyncio.sleep(0)
 
     async def send_batch(
         self, batch: BatchBuilder, topic: str, *, partition: int
     ) -> asyncio.Future[_Acknowledged]:
-        rows = [(r.key, r.value, tuple(r.headers)) for r in _records(batch)]
+        rows = _rows(batch._build())
         await asyncio.sleep(0)
         return asyncio.ensure_future(self._deliver((topic, partition), rows))
 
     async def _deliver(self, tp: tuple[str, int], rows: list[Row]) -> _Acknowledged:
-        broker, wire = self._broker, self._wire
-        if self._id is None:
-            return _Acknowledged(await wire.request(f"send {tp[0]}", lambda: broker.append(tp, rows)))
-        name, epoch = self._id, self._epoch
-        await wire.until_free("add partition", lambda: broker.add_partition(name, epoch, tp))
-        return _Acknowledged(
-            await wire.request(f"produce {tp[0]}", lambda: broker.produce(name, epoch, tp, rows))
-        )
-
-    async def send_offsets_to_transaction(self, offsets: Mapping[Any, int], group: str) -> None:
-        name, epoch, broker = self._id or "", self._epoch, self._broker
-        plain = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
-        await self._wire.until_free("add offsets", lambda: broker.add_offsets(name, epoch))
-        await self._wire.request("commit offsets", lambda: broker.commit_offsets(name, epoch, plain))
-
-    async def commit_transaction(self) -> None:
-        name, epoch = self._id or "", self._epoch
-        await self._wire.request("commit", lambda: self._broker.end_transaction(name, epoch, "committed"))
-
-    async def abort_transaction(self) -> None:
-        name, epoch = self._id or "", self._epoch
-        await self._wire.request("abort", lambda: self._broker.end_transaction(name, epoch, "aborted"))
-
-
-def _records(batch: BatchBuilder) -> Iterable[Any]:
-    records = MemoryRecords(bytes(batch._build()))
-    while (part := records.next_batch()) is not None:
-        yield from part
+        return _Acknowledged(await self._wire.request(f"send {tp[0]}", lambda: self._broker.append(tp, rows)))
 
 
 class _NoBatches:
@@ -165,27 +134,148 @@ class _NoBatches:
 class _NoTransaction:
     _transaction_waiter = None
 
-    @staticmethod
-    def partitions_to_add() -> tuple[()]:
-        return ()
-
 
 @dataclass(frozen=True)
 class _Acknowledged:
     offset: int
 
 
-class _Client:
-    """Of aiokafka's client: asking for metadata."""
+class Client:
+    """Of AIOKafkaClient what `transactions` and `sender` use: one broker, which is every coordinator."""
 
-    def __init__(self, wire: Wire) -> None:
-        self._wire = wire
+    def __init__(self, *, wire: Wire, **_: Any) -> None:
+        self._wire, self._broker = wire, wire.broker
+        self.cluster = self
+
+    async def bootstrap(self) -> None:
+        await asyncio.sleep(0)
+
+    async def close(self) -> None:
+        await asyncio.sleep(0)
+
+    def leader_for_partition(self, tp: Any) -> int:
+        return 0
+
+    async def coordinator_lookup(self, kind: Any, key: str) -> int:
+        await self._wire.request("coordinator", lambda: None)
+        return 0
+
+    async def ready(self, node: int, *, group: Any) -> bool:
+        await asyncio.sleep(0)
+        return True
+
+    async def force_metadata_update(self) -> bool:
+        await asyncio.sleep(0)
+        return True
+
+    async def _wait_on_metadata(self, topic: str) -> set[int]:
+        return set(range(await self._wire.request("metadata", lambda: self._broker.counts[topic])))
 
     async def _metadata_update(self, found: Any, topics: list[str]) -> bool:
-        counts = self._wire.broker.counts
+        counts = self._broker.counts
         await self._wire.request("metadata", lambda: None)
         found._partitions = {topic: dict.fromkeys(range(counts[topic])) for topic in topics}
         return True
+
+    async def send(self, node: int, request: Any, group: Any = None) -> Any:
+        """Have a request of a transaction done; gives its answer, as aiokafka would read it."""
+        name, effect = self._meaning(request)
+        return await self._wire.request(name, effect)
+
+    def _meaning(self, request: Any) -> tuple[str, Callable[[], Any]]:
+        broker, who = self._broker, request._transactional_id
+        match request:
+            case InitProducerIdRequest():
+                return "fence", lambda: _fenced(broker, who)
+            case AddPartitionsToTxnRequest():
+                places = [(topic, p) for topic, several in request._topics for p in several]
+                return "add partitions", lambda: _Answer(
+                    errors=_coded(places, lambda place: broker.add_partition(*_by(request), place))
+                )
+            case AddOffsetsToTxnRequest():
+                return "add offsets", lambda: _Answer(_code(lambda: broker.add_offsets(*_by(request))))
+            case TxnOffsetCommitRequest():
+                offsets = {
+                    (topic, p): offset for topic, several in request._topics for p, offset, _ in several
+                }
+                return "commit offsets", lambda: _Answer(
+                    errors=_coded(offsets, lambda at: broker.commit_offsets(*_by(request), {at: offsets[at]}))
+                )
+            case EndTxnRequest():
+                outcome: Any = "committed" if request._transaction_result else "aborted"
+                return ("commit" if request._transaction_result else "abort"), lambda: _Answer(
+                    _code(lambda: broker.end_transaction(*_by(request), outcome))
+                )
+            case ProduceRequest():
+                batches = [(topic, p, batch) for topic, several in request._topics for p, batch in several]
+                names = dict.fromkeys(topic for topic, _, _ in batches)
+                return f"produce {' '.join(names)}", lambda: _produced(broker, who, batches)
+        raise AssertionError(request)
+
+
+@dataclass
+class _Answer:
+    """Of every answer what `transactions` looks at."""
+
+    error_code: int = 0
+    errors: list[tuple[str, list[tuple[int, int]]]] = field(default_factory=list)
+    topics: list[tuple[str, list[tuple[int, int, int]]]] = field(default_factory=list)
+    producer_id: int = 1
+    producer_epoch: int = -1
+
+
+def _by(request: Any) -> tuple[str, int]:
+    return request._transactional_id, request._producer_epoch
+
+
+def _code(effect: Callable[[], Any]) -> int:
+    """What the brokers answer to what they refuse."""
+    try:
+        effect()
+    except ProducerFenced:
+        return InvalidProducerEpoch.errno
+    except BrokerResponseError as error:
+        return error.errno
+    return 0
+
+
+def _coded(
+    places: Iterable[tuple[str, int]], effect: Callable[[tuple[str, int]], Any]
+) -> list[tuple[str, list[tuple[int, int]]]]:
+    return [(place[0], [(place[1], _code(lambda place=place: effect(place)))]) for place in places]
+
+
+def _fenced(broker: Broker, name: str) -> _Answer:
+    try:
+        return _Answer(producer_epoch=broker.begin_epoch(name))
+    except ConcurrentTransactions as error:
+        return _Answer(error.errno)
+
+
+def _produced(broker: Broker, name: str, batches: list[tuple[str, int, bytes]]) -> _Answer:
+    answer = _Answer()
+    for topic, partition, batch in batches:
+        offset = -1
+
+        def produce(topic: str = topic, partition: int = partition, batch: bytes = batch) -> None:
+            nonlocal offset
+            first = DefaultRecordBatch(bytearray(batch))
+            number = broker.produce(
+                name, first.producer_epoch, (topic, partition), _rows(batch), first.base_sequence
+            )
+            offset = number
+
+        code = _code(produce)
+        answer.topics.append((topic, [(partition, code, offset)]))
+    return answer
+
+
+def _rows(batch: bytes) -> list[Row]:
+    records = MemoryRecords(bytes(batch))
+    found: list[Row] = []
+    while (part := records.next_batch()) is not None:
+        found += [(r.key, r.value, tuple(r.headers)) for r in part]
+    return found
 
 
 class Reader:

@@ -25,7 +25,7 @@ from journey_stream.encode import Encoder
 from journey_stream.engine.partition import Partition
 from journey_stream.events.decode import DecodeLimits, Decoder
 from journey_stream.events.vocabulary import BUILT_IN
-from journey_stream.kafka import changelog, checkpoint, hop, inbox, intake, lane, progress
+from journey_stream.kafka import changelog, hop, inbox, intake, lane, progress, sender, transactions
 from journey_stream.kafka import worker as worker_module
 from journey_stream.kafka.app import Parts, worker_options
 from journey_stream.kafka.aside import Aside
@@ -39,7 +39,7 @@ from journey_stream.values import DAY, Event
 from tests.engine.histories import PROGRAM, Drawn, lines_of
 from tests.kafka.crash import steps
 from tests.kafka.crash.broker import Broker
-from tests.kafka.crash.clients import Ear, Fault, Group, Producer, Reader, Wire
+from tests.kafka.crash.clients import Client, Ear, Fault, Group, Producer, Reader, Wire
 from tests.kafka.crash.steps import Place, Process, VirtualLoop, VirtualTime
 
 SESSION_SECONDS = 4.0
@@ -309,6 +309,9 @@ class _Play:
         def producer(**more: Any) -> Producer:
             return Producer(wire=wire(), **more)
 
+        def client(**more: Any) -> Client:
+            return Client(wire=wire(), **more)
+
         def reader(**more: Any) -> Reader:
             return Reader(wire=wire(), **more)
 
@@ -316,8 +319,10 @@ class _Play:
             for module in (inbox, intake, lane, progress, worker_module):
                 stack.enter_context(patch.object(module, "time", self.time))
             stack.enter_context(patch.object(worker_module, "Control", Ear))
-            stack.enter_context(patch.object(checkpoint, "MAX_BATCH_BYTES", BATCH_BYTES))
-            stack.enter_context(patch.object(checkpoint, "AIOKafkaProducer", producer))
+            stack.enter_context(patch.object(sender, "MAX_BATCH_BYTES", BATCH_BYTES))
+            stack.enter_context(patch.object(sender, "AIOKafkaProducer", producer))
+            stack.enter_context(patch.object(transactions, "AIOKafkaClient", client))
+            stack.enter_context(patch.object(transactions, "REQUEST_BYTES", 2 * BATCH_BYTES))
             stack.enter_context(patch.object(changelog, "AIOKafkaConsumer", reader))
             yield
 

@@ -13,11 +13,13 @@ from unittest.mock import patch
 
 from aiokafka.errors import KafkaError
 
-from journey_stream.kafka.checkpoint import Sender, Writer
+from journey_stream.kafka.checkpoint import Writer
 from journey_stream.kafka.intake import IntakeLane
 from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.lane import JourneyLane
-from tests.kafka.crash.clients import Producer, Reader
+from journey_stream.kafka.sender import Sender
+from journey_stream.kafka.transactions import Transactions
+from tests.kafka.crash.clients import Reader
 
 Mutant = Callable[[], contextlib.AbstractContextManager[None]]
 
@@ -34,23 +36,23 @@ def _replacing(owner: type, name: str, make: Callable[[Any], Any]) -> Mutant:
 
 
 def _offsets_alone(_: Any) -> Any:
-    async def send(self: Any, offsets: Any, group: str) -> None:
-        plain = {(tp.topic, tp.partition): offset for tp, offset in offsets.items()}
-        await self._wire.request("offsets alone", lambda: self._broker.committed.update(plain))
+    async def commit(self: Any, offsets: Any, group: str) -> None:
+        wire = self.client._wire
+        await wire.request("offsets alone", lambda: wire.broker.committed.update(offsets))
 
-    return send
+    return commit
 
 
 @contextlib.contextmanager
 def _fence_after_reading() -> Iterator[None]:
-    take_over = JourneyLane._take_over
+    take_over, start = JourneyLane._take_over, Writer.start
 
     async def not_yet(self: Any) -> None:
         return None
 
     async def backwards(self: Any) -> None:
         await take_over(self)
-        await Sender.start(self._writer)
+        await start(self._writer)
 
     with patch.object(Writer, "start", not_yet), patch.object(JourneyLane, "_take_over", backwards):
         yield
@@ -76,6 +78,15 @@ def _deaf(deliver: Any) -> Any:
         with contextlib.suppress(KafkaError):
             return int(await deliver(self, *of))
         return -1
+
+    return overlook
+
+
+def _deaf_to_brokers(send: Any) -> Any:
+    async def overlook(self: Any, node: int, batches: Any) -> Any:
+        with contextlib.suppress(KafkaError):
+            return await send(self, node, batches)
+        return dict.fromkeys(batches, -1)
 
     return overlook
 
@@ -155,7 +166,7 @@ def _all_again(restore: Any) -> Any:
 MUTANTS: dict[str, tuple[str, Mutant]] = {
     "offsets are committed beside the transaction": (
         "dies",
-        _replacing(Producer, "send_offsets_to_transaction", _offsets_alone),
+        _replacing(Transactions, "_commit_offsets", _offsets_alone),
     ),
     "the former owner is fenced after the state is read": (
         "sleeps, and wakes up when another is at work",
@@ -164,6 +175,10 @@ MUTANTS: dict[str, tuple[str, Mutant]] = {
     "records and state go in two transactions": ("dies", _replacing(Writer, "commit", _two_transactions)),
     "the takeover reads what is not committed": ("dies", _replacing(Reader, "__init__", _uncommitted)),
     "a send that failed is overlooked": ("is refused", _replacing(Sender, "_deliver", _deaf)),
+    "records that were refused are overlooked": (
+        "is refused",
+        _replacing(Transactions, "_send", _deaf_to_brokers),
+    ),
     "an unknown outcome is taken for a good one": ("is refused", _replacing(Writer, "commit", _hopeful)),
     "an unknown outcome is tried again without a takeover": (
         "hears no answer",
