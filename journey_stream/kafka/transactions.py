@@ -2,12 +2,13 @@
 
 Enters: closed batches by topic and partition, offsets of a group. Leaves: all of them, or nothing. Strategy:
 aiokafka's producer hears of batches one by one, and asks its coordinator anew for what each brings: seven
-requests and as many tasks a transaction. Here all that goes into one is known before it begins, so its
-partitions are named in one request, beside the group, and batches go in one request a broker. Brokers that
-move or are away are asked again, until whoever waits has waited enough: to join twice changes nothing, and a
-batch keeps its sequence number. Not so offsets and the end: when their answer is lost, the request may be
-under way still, and would end the next transaction in its middle. So that is raised, as is whatever else a
-broker says, and nobody may use this producer again. Connections, metadata and the form of requests are
+requests and as many tasks a transaction. Here all that goes into one is known before it begins: batches go in
+one request a broker, and where a cluster has agreed on the transactions of Kafka 4, three requests are all
+(`transaction_requests`). Older ones are told first, in two, which partitions and group take part. Brokers
+that move or are away are asked again, until whoever waits has waited enough: to join twice changes nothing,
+and a batch keeps its sequence number. Not so offsets and the end: when their answer is lost, the request may
+be under way still, and in an older cluster would end the next transaction in its middle. So that is raised,
+as is whatever else a broker says, and nobody may use this producer again. Connections and metadata are
 aiokafka's.
 """
 
@@ -52,6 +53,8 @@ from aiokafka.protocol.transaction import (
     TxnOffsetCommitRequest,
 )
 
+from journey_stream.kafka import transaction_requests as requests
+
 log = logging.getLogger(__name__)
 
 REQUEST_TIMEOUT_MS: Final = 30_000
@@ -62,6 +65,8 @@ REQUEST_BYTES: Final = 8 * 1024 * 1024
 RETRY_SECONDS: Final = 0.1
 SOON_SECONDS: Final = 0.02
 """The last transaction is being ended: that takes moments."""
+PRODUCER_FENCED: Final = 90
+"""Error code of newer brokers, which aiokafka does not know."""
 _MOVED: Final = (CoordinatorNotAvailableError, NotCoordinatorError, RequestTimedOutError)
 _LATER: Final = (CoordinatorLoadInProgressError, UnknownTopicOrPartitionError)
 _SEQUENCES: Final = 2**31
@@ -95,6 +100,8 @@ class Transactions:
         self._id = transactional_id
         self._producer = (-1, -1)
         """Producer id and epoch."""
+        self._implicit = False
+        """Partitions join with what is written to them, and each end brings a new epoch."""
         self._sequences: defaultdict[Place, int] = defaultdict(int)
         self._coordinators: dict[CoordinationType, int] = {}
         self._missing: set[Place] = set()
@@ -113,6 +120,8 @@ class Transactions:
         """
         try:
             await self.client.bootstrap()
+            coordinator = await self._coordinator(CoordinationType.TRANSACTION, self._id)
+            self._implicit = await requests.joins_implicitly(self.client, coordinator)
             request = InitProducerIdRequest(self._id, TRANSACTION_TIMEOUT_MS)
             answer = await self._ask(CoordinationType.TRANSACTION, self._id, request, _one)
         except BaseException:
@@ -152,7 +161,8 @@ class Transactions:
         try:
             for topic in {topic for topic, _ in batches}:
                 await self.client._wait_on_metadata(topic)
-            await _all(self._join(list(batches)), self._join_group(offsets, group))
+            if not self._implicit:
+                await _all(self._join(list(batches)), self._join_group(offsets, group))
             # One after the other: a broker that verifies both at once refuses one of them for a moment.
             await self._produce({place: iter(each) for place, each in batches.items()}, acknowledged)
             await self._commit_offsets(offsets, group)
@@ -183,15 +193,30 @@ class Transactions:
 
     async def _commit_offsets(self, offsets: Mapping[Place, int], group: str) -> None:
         if offsets:
-            topics: defaultdict[str, list[tuple[int, int, str]]] = defaultdict(list)
-            for (topic, partition), offset in offsets.items():
-                topics[topic].append((partition, offset, ""))
-            request = TxnOffsetCommitRequest(self._id, group, *self._producer, list(topics.items()))
+            request = self._offsets_request(offsets, group)
             await self._ask(CoordinationType.GROUP, group, request, _each, again=False)
 
+    def _offsets_request(self, offsets: Mapping[Place, int], group: str) -> Any:
+        topics: defaultdict[str, list[Any]] = defaultdict(list)
+        if not self._implicit:
+            for (topic, partition), offset in offsets.items():
+                topics[topic].append((partition, offset, ""))
+            return TxnOffsetCommitRequest(self._id, group, *self._producer, list(topics.items()))
+        for (topic, partition), offset in offsets.items():
+            topics[topic].append((partition, offset, -1, "", requests.NO_TAGS))
+        some = [(*each, requests.NO_TAGS) for each in topics.items()]
+        return requests.Offsets(self._id, group, *self._producer, -1, "", None, some, requests.NO_TAGS)
+
     async def _end(self, *, committed: bool) -> None:
-        request = EndTxnRequest(self._id, *self._producer, committed)
-        await self._ask(CoordinationType.TRANSACTION, self._id, request, _one, again=False)
+        kind = CoordinationType.TRANSACTION
+        if not self._implicit:
+            request = EndTxnRequest(self._id, *self._producer, committed)
+            await self._ask(kind, self._id, request, _one, again=False)
+            return
+        end = requests.End(self._id, *self._producer, committed, requests.NO_TAGS)
+        answer = await self._ask(kind, self._id, end, _one, again=False)
+        self._producer = (answer.producer_id, answer.producer_epoch)
+        self._sequences.clear()
 
     # -- the coordinators ------------------------------------------------------------------------------------
 
@@ -233,7 +258,7 @@ class Transactions:
             error: type[KafkaError] = for_code(code)
             if error is NoError or error is OperationNotAttempted:
                 continue  # (not attempted: for the sake of another, which says why)
-            if error is InvalidProducerEpoch:
+            if error is InvalidProducerEpoch or code == PRODUCER_FENCED:
                 raise ProducerFenced
             if error is TransactionalIdAuthorizationFailed:
                 raise error(self._id)
@@ -314,12 +339,8 @@ class Transactions:
         topics: defaultdict[str, list[tuple[int, bytes]]] = defaultdict(list)
         for (topic, partition), batch in batches.items():
             topics[topic].append((partition, batch._build()))
-        request = ProduceRequest(
-            transactional_id=self._id,
-            required_acks=-1,
-            timeout=REQUEST_TIMEOUT_MS,
-            topics=list(topics.items()),
-        )
+        kind = requests.Produce if self._implicit else ProduceRequest
+        request: Any = kind(self._id, -1, REQUEST_TIMEOUT_MS, list(topics.items()))
         try:
             answer = await self.client.send(node, request)
         except KafkaError as error:
@@ -328,18 +349,19 @@ class Transactions:
             log.warning("%s: broker %s gave no answer to records: %r", self._id, node, error)
             return dict.fromkeys(batches)
         found: dict[Place, int | None] = {}
-        for topic, partitions in answer.topics:
+        for topic, partitions, *_ in answer.topics:
             for partition, code, offset, *_ in partitions:
-                found[topic, partition] = self._outcome((topic, partition), for_code(code), offset)
+                found[topic, partition] = self._outcome((topic, partition), code, offset)
         return found
 
-    def _outcome(self, place: Place, error: type[KafkaError], offset: int) -> int | None:
+    def _outcome(self, place: Place, code: int, offset: int) -> int | None:
+        error: type[KafkaError] = for_code(code)
         if error is NoError or error is DuplicateSequenceNumber:
             return offset  # (a duplicate: it is there already, the broker may have forgotten where)
-        if error.retriable:
+        if error.retriable or error is ConcurrentTransactions:
             log.warning("%s: records for %s[%d] are sent again: %s", self._id, *place, error.__name__)
             return None
-        if error is InvalidProducerEpoch:
+        if error is InvalidProducerEpoch or code == PRODUCER_FENCED:
             raise ProducerFenced
         raised = error(place[0]) if error is TopicAuthorizationFailedError else error()
         raised.add_note(f"sending to {place[0]}[{place[1]}]")
@@ -367,7 +389,7 @@ def _one(answer: Any) -> Iterable[tuple[str, int]]:
 
 
 def _each(answer: Any) -> Iterable[tuple[str, int]]:
-    return ((topic, code) for topic, partitions in answer.errors for _, code in partitions)
+    return ((topic, code) for topic, partitions, *_ in answer.errors for _, code, *_ in partitions)
 
 
 def _name(request: Any) -> str:

@@ -150,12 +150,26 @@ class Broker:
         if tp not in transaction.partitions:
             transaction.partitions.append(tp)
 
-    def produce(self, name: str, epoch: int, tp: TopicPartition, rows: list[Row], sequence: int) -> int:
-        """Write records of a transaction, a batch that is there already only once; gives their first offset."""
+    def produce(
+        self,
+        name: str,
+        epoch: int,
+        tp: TopicPartition,
+        rows: list[Row],
+        sequence: int,
+        *,
+        joins: bool = False,
+    ) -> int:
+        """Write records of a transaction, a batch that is there already only once; gives their first offset.
+
+        With `joins`, as in Kafka 4, the partition takes part from now on.
+        """
         transaction = self._of(name, epoch)
         written = transaction.sequences.setdefault(tp, {})
         if sequence in written:
             return written[sequence]
+        if joins:
+            self.add_partition(name, epoch, tp)
         if transaction.state != "ongoing" or tp not in transaction.partitions:
             raise InvalidTxnState()
         log = self.logs[tp]
@@ -171,22 +185,34 @@ class Broker:
         self._ongoing(name, transaction)
         transaction.has_group = True
 
-    def commit_offsets(self, name: str, epoch: int, offsets: dict[TopicPartition, int]) -> None:
+    def commit_offsets(
+        self, name: str, epoch: int, offsets: dict[TopicPartition, int], *, joins: bool = False
+    ) -> None:
         """TxnOffsetCommit."""
+        if joins:
+            self.add_offsets(name, epoch)
         transaction = self._of(name, epoch)
         if transaction.state != "ongoing" or not transaction.has_group:
             raise InvalidTxnState()
         transaction.offsets.update(offsets)
 
-    def end_transaction(self, name: str, epoch: int, outcome: Literal["committed", "aborted"]) -> None:
-        """EndTxn: decide the outcome; asked again for the one that it has, do nothing."""
+    def end_transaction(
+        self, name: str, epoch: int, outcome: Literal["committed", "aborted"], *, moves_on: bool = False
+    ) -> int:
+        """EndTxn: decide the outcome; asked again for the one that it has, do nothing. Gives the epoch.
+
+        With `moves_on`, as in Kafka 4, it is a new one.
+        """
         transaction = self._of(name, epoch)
         if transaction.state == "ongoing":
             self._end(name, outcome)
+            if moves_on:
+                transaction.epoch, transaction.sequences = epoch + 1, {}
         elif transaction.outcome != outcome:
             raise InvalidTxnState()
         elif transaction.state == "ending":
             raise ConcurrentTransactions()
+        return transaction.epoch
 
     def _of(self, name: str, epoch: int) -> Transaction:
         transaction = self.transactions[name]

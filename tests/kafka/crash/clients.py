@@ -35,6 +35,7 @@ from aiokafka.record.default_records import DefaultRecordBatch
 from aiokafka.record.memory_records import MemoryRecords
 from faust.types import TP
 
+from journey_stream.kafka import transaction_requests as newer
 from journey_stream.kafka.inbox import Batch, Position
 from journey_stream.kafka.transport import Ends
 from tests.kafka.crash.broker import Broker, Entry, Row
@@ -183,33 +184,33 @@ class Client:
         return await self._wire.request(name, effect)
 
     def _meaning(self, request: Any) -> tuple[str, Callable[[], Any]]:
-        broker, who = self._broker, request._transactional_id
+        broker, who, by = self._broker, *_sender(request)
         match request:
             case InitProducerIdRequest():
                 return "fence", lambda: _fenced(broker, who)
             case AddPartitionsToTxnRequest():
                 places = [(topic, p) for topic, several in request._topics for p in several]
                 return "add partitions", lambda: _Answer(
-                    errors=_coded(places, lambda place: broker.add_partition(*_by(request), place))
+                    errors=_coded(places, lambda place: broker.add_partition(*by, place))
                 )
             case AddOffsetsToTxnRequest():
-                return "add offsets", lambda: _Answer(_code(lambda: broker.add_offsets(*_by(request))))
+                return "add offsets", lambda: _Answer(_code(lambda: broker.add_offsets(*by)))
             case TxnOffsetCommitRequest():
-                offsets = {
-                    (topic, p): offset for topic, several in request._topics for p, offset, _ in several
-                }
-                return "commit offsets", lambda: _Answer(
-                    errors=_coded(offsets, lambda at: broker.commit_offsets(*_by(request), {at: offsets[at]}))
-                )
+                offsets = {(topic, p): at for topic, several in request._topics for p, at, _ in several}
+                return "commit offsets", lambda: _offsets(broker, by, offsets, joins=False)
+            case newer.Offsets():
+                offsets = {(topic, p): at for topic, several, _ in request.topics for p, at, *_ in several}
+                return "commit offsets", lambda: _offsets(broker, by, offsets, joins=True)
             case EndTxnRequest():
-                outcome: Any = "committed" if request._transaction_result else "aborted"
-                return ("commit" if request._transaction_result else "abort"), lambda: _Answer(
-                    _code(lambda: broker.end_transaction(*_by(request), outcome))
-                )
+                committed = request._transaction_result
+                return _end(committed), lambda: _ended(broker, by, committed, moves_on=False)
+            case newer.End():
+                committed = request.transaction_result
+                return _end(committed), lambda: _ended(broker, by, committed, moves_on=True)
             case ProduceRequest():
-                batches = [(topic, p, batch) for topic, several in request._topics for p, batch in several]
-                names = dict.fromkeys(topic for topic, _, _ in batches)
-                return f"produce {' '.join(names)}", lambda: _produced(broker, who, batches)
+                return _produce(request._topics), lambda: _produced(broker, who, request._topics, joins=False)
+            case newer.Produce():
+                return _produce(request.topics), lambda: _produced(broker, who, request.topics, joins=True)
         raise AssertionError(request)
 
 
@@ -224,8 +225,35 @@ class _Answer:
     producer_epoch: int = -1
 
 
-def _by(request: Any) -> tuple[str, int]:
-    return request._transactional_id, request._producer_epoch
+def _sender(request: Any) -> tuple[str, tuple[str, int]]:
+    """Whose it is, also with the epoch."""
+    own = {name.removeprefix("_"): each for name, each in vars(request).items()}
+    return own["transactional_id"], (own["transactional_id"], own.get("producer_epoch", -1))
+
+
+def _end(committed: bool) -> str:
+    return "commit" if committed else "abort"
+
+
+def _produce(topics: list[tuple[str, Any]]) -> str:
+    return f"produce {' '.join(topic for topic, _ in topics)}"
+
+
+def _offsets(broker: Broker, by: Any, offsets: dict[tuple[str, int], int], *, joins: bool) -> _Answer:
+    return _Answer(
+        errors=_coded(offsets, lambda at: broker.commit_offsets(*by, {at: offsets[at]}, joins=joins))
+    )
+
+
+def _ended(broker: Broker, by: Any, committed: bool, *, moves_on: bool) -> _Answer:
+    answer = _Answer()
+
+    def end() -> None:
+        outcome: Any = "committed" if committed else "aborted"
+        answer.producer_epoch = broker.end_transaction(*by, outcome, moves_on=moves_on)
+
+    answer.error_code = _code(end)
+    return answer
 
 
 def _code(effect: Callable[[], Any]) -> int:
@@ -252,21 +280,22 @@ def _fenced(broker: Broker, name: str) -> _Answer:
         return _Answer(error.errno)
 
 
-def _produced(broker: Broker, name: str, batches: list[tuple[str, int, bytes]]) -> _Answer:
+def _produced(
+    broker: Broker, name: str, topics: list[tuple[str, list[tuple[int, bytes]]]], *, joins: bool
+) -> _Answer:
     answer = _Answer()
-    for topic, partition, batch in batches:
-        offset = -1
+    for topic, batches in topics:
+        for partition, batch in batches:
+            place, offsets = (topic, partition), [-1]
 
-        def produce(topic: str = topic, partition: int = partition, batch: bytes = batch) -> None:
-            nonlocal offset
-            first = DefaultRecordBatch(bytearray(batch))
-            number = broker.produce(
-                name, first.producer_epoch, (topic, partition), _rows(batch), first.base_sequence
-            )
-            offset = number
+            def write(place: Any = place, batch: bytes = batch, offsets: list[int] = offsets) -> None:
+                head = DefaultRecordBatch(bytearray(batch))
+                offsets[0] = broker.produce(
+                    name, head.producer_epoch, place, _rows(batch), head.base_sequence, joins=joins
+                )
 
-        code = _code(produce)
-        answer.topics.append((topic, [(partition, code, offset)]))
+            code = _code(write)
+            answer.topics.append((topic, [(partition, code, offsets[0])]))
     return answer
 
 

@@ -25,7 +25,17 @@ from journey_stream.encode import Encoder
 from journey_stream.engine.partition import Partition
 from journey_stream.events.decode import DecodeLimits, Decoder
 from journey_stream.events.vocabulary import BUILT_IN
-from journey_stream.kafka import changelog, hop, inbox, intake, lane, progress, sender, transactions
+from journey_stream.kafka import (
+    changelog,
+    hop,
+    inbox,
+    intake,
+    lane,
+    progress,
+    sender,
+    transaction_requests,
+    transactions,
+)
 from journey_stream.kafka import worker as worker_module
 from journey_stream.kafka.app import Parts, worker_options
 from journey_stream.kafka.aside import Aside
@@ -83,6 +93,8 @@ class Plan:
     """By number of the first process' request."""
     rebalance: int = 0
     """The step of the first process at which its partitions are taken away and given back."""
+    newer: bool = True
+    """Transactions are those of Kafka 4."""
 
 
 @dataclass
@@ -312,6 +324,10 @@ class _Play:
         def client(**more: Any) -> Client:
             return Client(wire=wire(), **more)
 
+        async def joins_implicitly(client: Any, node: int) -> bool:
+            await asyncio.sleep(0)
+            return self.plan.newer
+
         def reader(**more: Any) -> Reader:
             return Reader(wire=wire(), **more)
 
@@ -322,6 +338,7 @@ class _Play:
             stack.enter_context(patch.object(sender, "MAX_BATCH_BYTES", BATCH_BYTES))
             stack.enter_context(patch.object(sender, "AIOKafkaProducer", producer))
             stack.enter_context(patch.object(transactions, "AIOKafkaClient", client))
+            stack.enter_context(patch.object(transaction_requests, "joins_implicitly", joins_implicitly))
             stack.enter_context(patch.object(transactions, "REQUEST_BYTES", 2 * BATCH_BYTES))
             stack.enter_context(patch.object(changelog, "AIOKafkaConsumer", reader))
             yield

@@ -10,6 +10,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cache
 from itertools import count
 from typing import Any
@@ -62,7 +63,8 @@ def played(plan: Plan) -> Played:
 
 @cache
 def undisturbed() -> Played:
-    return played(Plan())
+    """With older transactions: they take more steps and requests."""
+    return played(Plan(newer=False))
 
 
 def every_step(make: Callable[[int], Stop]) -> Iterator[Plan]:
@@ -103,9 +105,10 @@ def test_undisturbed_the_history_makes_several_checkpoints_of_all_sorts_of_recor
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("newer", [True, False], ids=["Kafka 4", "older transactions"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_at_every_step_a_worker_may_be_one_that(family: str) -> None:
-    assert [] == list(wrong(FAMILIES[family]()))
+def test_at_every_step_a_worker_may_be_one_that(family: str, newer: bool) -> None:
+    assert [] == list(wrong(replace(plan, newer=newer) for plan in FAMILIES[family]()))
 
 
 @pytest.mark.slow
@@ -193,6 +196,7 @@ def test_the_steps_are_all_the_awaits_there_are() -> None:
     places: set[Place] = set()
     for plan in (
         Plan(),
+        Plan(newer=False),
         *every_request("refused"),
         *every_request("unanswered"),
         *FAMILIES["goes through a rebalance"](),
@@ -223,6 +227,7 @@ plans = st.builds(
     st.lists(stops(), max_size=4),
     st.dictionaries(st.integers(1, 150), st.sampled_from(FAULTS), max_size=3),
     st.integers(0, 300),
+    st.booleans(),
 )
 
 
@@ -288,4 +293,6 @@ def test_the_driver_notices_when(mutant: str) -> None:
     undisturbed()
     family, broken = MUTANTS[mutant]
     with broken():
-        assert any(wrong(FAMILIES[family]()))
+        assert any(
+            wrong(replace(plan, newer=newer) for plan in FAMILIES[family]() for newer in (True, False))
+        )
