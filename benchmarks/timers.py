@@ -257,7 +257,6 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     names, Nobody.seconds = TopicNames.of(Settings()), options.commit / 1000
     encoder, metrics = NotedEncoder(names), Metrics()
     bench = Bench(logic, 20_000)
-    note = logic.fired
     lane_options = LaneOptions(
         client={},
         application_id="bench",
@@ -269,9 +268,9 @@ async def measure(options: argparse.Namespace) -> dict[str, Any]:
     )
     count = metrics.count_engine
 
-    def count_and_keep(logic: KeyedPartition) -> None:
-        bench.fired += note
-        count(logic)
+    def count_and_keep(counted: Any) -> None:
+        bench.fired += counted.fired
+        count(counted)
 
     metrics.count_engine = count_and_keep  # type: ignore[method-assign]
     bench.lane = JourneyLane(bench, TP("bench.events", 0), lane_options, encoder, metrics)

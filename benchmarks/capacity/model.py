@@ -16,6 +16,7 @@ from typing import Final
 import msgspec
 
 from benchmarks.capacity.terms import Choices, Costs, Flow, Limit, Load, Plan, Sizing
+from journey_stream.kafka.pace import Limits, Pace
 from journey_stream.kafka.progress import gap
 
 SECOND: Final = 1e6
@@ -25,6 +26,8 @@ SESSION_SECONDS: Final = 10.0
 """After so long without a heartbeat a worker counts as dead (`kafka/group.py`)."""
 PRESSED_CYCLE: Final = 0.1
 """Seconds of events in a batch of intake that is behind; also how long a fetch may wait."""
+CHECKPOINT_RECORDS: Final = 10_000
+"""Of one transaction at most (`checkpoint.records`)."""
 ENTRIES_MOST: Final = 192
 """Events of one customer that are kept for their order when there are very many (`recent.LIMIT`)."""
 
@@ -46,16 +49,16 @@ def remembered(load: Load) -> float:
 def flow(costs: Costs, load: Load, choices: Choices, plan: Plan, *, pressed: bool) -> Flow:
     """Count what a second does.
 
-    A lane commits `wait` after its last commit: pressed `checkpoint.longest`, else four times as long as a
-    commit takes, between `checkpoint.interval` and five times that (`kafka/pace.py`); without events not at
+    A lane commits `wait` after its last commit: pressed `checkpoint.longest`, else so many times as long as a
+    commit takes, between `checkpoint.interval` and a few times that (`kafka/pace.py`); without events not at
     all. A batch of intake holds what came while the one before was handed on, and goes to as many keyed
     partitions as its events have (`kafka/intake.py`). A worker with source partitions sends a marker to every
     keyed partition each `gap` (`kafka/progress.py`); it names those source partitions. The clock looks at all
     source partitions once for each batch that holds a marker (`release.py`).
     """
     took = costs.commit_seconds["commits"]
-    longest = max(choices.interval, choices.longest)
-    wait = longest if pressed else max(choices.interval, min(4 * took, 5 * choices.interval, longest))
+    limits = Limits(choices.interval, choices.longest, CHECKPOINT_RECORDS, 0)
+    wait = Pace(limits, commit_seconds=took).wait(behind=pressed)
     each = load.events / plan.partitions
     period = wait + took
     filled = -math.expm1(-each * (1 + load.timers) * period)
@@ -150,17 +153,31 @@ def total(costs: dict[str, float], counts: dict[str, float]) -> float:
     return sum(cost * counts.get(thing, 0.0) for thing, cost in costs.items())
 
 
+def lane_busy(costs: Costs, load: Load, choices: Choices, plan: Plan) -> float:
+    """Share of its time that a lane works or waits for its commit, pressed: it does one thing at a time."""
+    done = flow(costs, load, choices, plan, pressed=True)
+    works = core_cpu(costs, load, done) + load.events * costs.fetch["rows"]
+    waits = total(costs.commit_seconds, committed(costs, load, done))
+    return (works * costs.whole / SECOND + waits) / plan.partitions
+
+
 def capacity(costs: Costs, load: Load, choices: Choices, plan: Plan) -> float:
     """Events a second that the workers can do at most, pressed, with the same mix; found by halving."""
     low, high = 0.0, SECOND * plan.workers
     for _ in range(50):
         middle = (low + high) / 2
         at = msgspec.structs.replace(load, events=middle)
-        if sum(cpu_parts(costs, at, choices, plan, pressed=True).values()) <= plan.workers:
+        if can(costs, at, choices, plan):
             low = middle
         else:
             high = middle
     return low
+
+
+def can(costs: Costs, load: Load, choices: Choices, plan: Plan) -> bool:
+    """Neither the workers' CPU nor the time of their lanes is all used up, pressed."""
+    cores = cores_of(costs, load, choices, plan, pressed=True)
+    return cores <= plan.workers and lane_busy(costs, load, choices, plan) <= 1.0
 
 
 def broker_cpu(costs: Costs, load: Load, choices: Choices, plan: Plan) -> float:
@@ -242,12 +259,12 @@ def recovery(costs: Costs, load: Load, choices: Choices, plan: Plan) -> float:
     own = math.ceil(plan.partitions / plan.workers)
     more = math.ceil(own / max(1, plan.workers - 1))
     rate = load.events / plan.partitions
-    can = capacity(costs, load, choices, plan) / plan.workers
-    busy = rate * own / can
+    most = capacity(costs, load, choices, plan) / plan.workers
+    busy = rate * own / most
     work = restore_records(costs, load, choices, plan) * more * costs.restore / SECOND
     away = SESSION_SECONDS + costs.rebalance + work / max(0.05, 1 - busy)
     waits = rate * (more * away + own * costs.rebalance)
-    return away + waits / max(can - rate * (own + more), 0.02 * can)
+    return away + waits / max(most - rate * (own + more), 0.02 * most)
 
 
 def cores_of(costs: Costs, load: Load, choices: Choices, plan: Plan, *, pressed: bool) -> float:
@@ -278,6 +295,7 @@ def limits(costs: Costs, load: Load, choices: Choices, plan: Plan, brokers: int)
     replicas = (plan.sources + 7 * plan.partitions) * choices.replication
     found = [
         Limit("CPU of a worker", busy / plan.workers, choices.busy, "cores"),
+        Limit("a lane, with its commits", lane_busy(costs, load, choices, plan), choices.busy, "of its time"),
         Limit("memory of a worker", worker_memory(costs, load, plan) / 1e9, choices.memory / 1e9, "GB"),
         Limit(
             "network of a worker",
@@ -331,8 +349,7 @@ def size(costs: Costs, load: Load, choices: Choices, most: int = 20_000) -> Sizi
 
 def capacity_is_enough(costs: Costs, load: Load, choices: Choices, plan: Plan) -> bool:
     """The peak takes no more than `busy` of what the workers can do."""
-    wanted = msgspec.structs.replace(load, events=load.events / choices.busy)
-    return cores_of(costs, wanted, choices, plan, pressed=True) <= plan.workers
+    return can(costs, msgspec.structs.replace(load, events=load.events / choices.busy), choices, plan)
 
 
 def plan_of(workers: int, choices: Choices) -> Plan:
@@ -378,13 +395,13 @@ def reaches(costs: Costs, load: Load, choices: Choices, most: float = 1e7) -> fl
     """Events a second up to which more workers help, customers in proportion; `most` if there is no end."""
     low, high = load.events / 100, most
 
-    def can(events: float) -> bool:
+    def does(events: float) -> bool:
         at = msgspec.structs.replace(load, events=events, customers=load.customers * events / load.events)
         return size(costs, at, choices, most=4_000) is not None
 
-    if can(high):
+    if does(high):
         return high
     while high / low > 1.05:
         middle = math.sqrt(low * high)
-        low, high = (middle, high) if can(middle) else (low, middle)
+        low, high = (middle, high) if does(middle) else (low, middle)
     return low

@@ -18,8 +18,9 @@ from collections.abc import Callable
 
 import msgspec
 
-from benchmarks.capacity.model import SECOND, distinct, hot_share, remembered, total
+from benchmarks.capacity.model import CHECKPOINT_RECORDS, SECOND, distinct, hot_share, remembered, total
 from benchmarks.capacity.terms import Choices, Costs, Load, Plan
+from journey_stream.kafka.pace import Limits, Pace
 from journey_stream.kafka.progress import gap
 
 SLICE = 500
@@ -123,6 +124,8 @@ class Simulation:
         self._active = min(load.customers, max(1.0, load.events * 3600 / load.session)) / plan.partitions
         self._entries = remembered(load)
         self._each = self._cost_of_event()
+        limits = Limits(choices.interval, choices.longest, CHECKPOINT_RECORDS, 0)
+        self._pace = Pace(limits, commit_seconds=costs.commit_seconds["commits"])
 
     # -- costs -----------------------------------------------------------------------------------------------
 
@@ -318,11 +321,8 @@ class Simulation:
         self._work(spent, lambda: self._look(lane))
 
     def _look(self, lane: _Lane) -> None:
-        choices, took = self._choices, self._costs.commit_seconds["commits"]
-        longest = max(choices.interval, choices.longest)
-        calm = max(choices.interval, min(4 * took, 5 * choices.interval, longest))
-        due = lane.committed_at + (longest if lane.waiting else calm)
-        if lane.pending and (self._now >= due or lane.pending_count >= 10_000):
+        due = lane.committed_at + self._pace.wait(behind=bool(lane.waiting))
+        if lane.pending and (self._now >= due or lane.pending_count >= CHECKPOINT_RECORDS):
             self._commit(lane)
         elif lane.waiting:
             self._turn(lane)

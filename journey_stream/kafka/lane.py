@@ -23,10 +23,11 @@ from aiokafka.errors import ProducerFenced
 from faust.types import TP
 
 from journey_stream.encode import Encoder
-from journey_stream.errors import BrokerError, StateError, told
+from journey_stream.errors import StateError, told
 from journey_stream.kafka.aside import Aside, slice_of
 from journey_stream.kafka.change import Past, Rebuild, change_versions, rebuilt
 from journey_stream.kafka.checkpoint import Writer
+from journey_stream.kafka.commits import Commits
 from journey_stream.kafka.direct_intake import Inputs
 from journey_stream.kafka.direct_intake import Worker as DirectWorker
 from journey_stream.kafka.engines import failures
@@ -37,21 +38,15 @@ from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.local_restore import restore_on_disk
 from journey_stream.kafka.local_states import RocksStates
 from journey_stream.kafka.metrics import Metrics
-from journey_stream.kafka.outgoing import encoded, packable
-from journey_stream.kafka.pace import Limits, Pace
+from journey_stream.kafka.pace import Limits
 from journey_stream.kafka.restoring import restore
 from journey_stream.kafka.standbys import Warm
 from journey_stream.kafka.starting import start_offsets
-from journey_stream.values import NEVER, SECOND
 
 log = logging.getLogger(__name__)
 
 TICK_SECONDS: Final = 0.25
 """How often a quiet lane looks at the clock."""
-LAZY_SECONDS: Final = 5.0
-"""How often progress alone (markers, no effects) is committed."""
-COMMIT_SECONDS: Final = 90.0
-"""A transaction that takes longer has failed: its outcome is read at the takeover."""
 BACKOFF: Final = (0.5, 30.0)
 CLOSE_SECONDS: Final = 5.0
 FENCED_SECONDS: Final = 5.0
@@ -124,11 +119,19 @@ class JourneyLane:
         self.last_error = ""
         self._worker = worker
         self._options = options
-        self._encoder = encoder
         self._metrics = metrics
-        self._writer: Writer | None = None
-        self._states: RocksStates | None = None
         self.inbox = Inbox(lambda: worker.hold(tp, "queue"), lambda: worker.release(tp, "queue"))
+        self._commits = Commits(
+            worker,
+            tp,
+            encoder,
+            metrics,
+            changelog=options.changelog,
+            compressions={options.public_compression, options.internal_compression},
+            limits=options.limits,
+            committed=self._committed,
+            wake=lambda: self.inbox.wake.set(),
+        )
         self.inputs = Inputs(worker, tp, self.inbox, options.direct, metrics)
         self._next: int | None = None
         self._owned = asyncio.Event()
@@ -138,8 +141,6 @@ class JourneyLane:
         self._resumed = asyncio.Event()
         """Not paused by an operator."""
         self._resumed.set()
-        self._committed_at = time.monotonic()
-        self._pace = Pace(options.limits)
         self._backoff = BACKOFF[0]
         self._failures: tuple[type[BaseException], ...] = (Exception, *failures())
         self._suspicious = False
@@ -202,6 +203,7 @@ class JourneyLane:
                 while True:
                     await self._go_on()
                     await self._work()
+                    await self._commits.settle()
             except ProducerFenced:
                 log.warning("%s: fenced: another worker took over, or a transaction timed out", self)
                 self._metrics.fenced.inc()
@@ -223,12 +225,7 @@ class JourneyLane:
 
     async def _discard(self) -> None:
         self.logic = None
-        writer, self._writer = self._writer, None
-        states, self._states = self._states, None
-        if states is not None:
-            states.close()
-        if writer is not None:
-            await writer.stop()
+        await self._commits.close()
 
     async def _take_over(self) -> None:
         """Fence, then read."""
@@ -237,7 +234,7 @@ class JourneyLane:
         self.state = "restoring"
         options, partition = self._options, self.tp.partition
         self.inputs.hold("restore")
-        writer = self._writer = Writer(
+        writer = Writer(
             options.client,
             application_id=options.application_id,
             partition=partition,
@@ -246,13 +243,14 @@ class JourneyLane:
             internal_compression=options.internal_compression,
             partitioner=partitioner_of(options.keyed_input),
         )
+        self._commits.open(writer)
         await writer.start()
         known = (self._worker, self.tp, options.client, options.changelog, writer, self._metrics)
         if options.state_dir is None:
             logic, value, restored = await restore(*known, look=self._suspicious)
         else:
-            self._states = self._worker.open_states(options.state_dir / str(partition))
-            logic, value, restored = await restore_on_disk(self._states, *known, look=self._suspicious)
+            states = self._commits.states = self._worker.open_states(options.state_dir / str(partition))
+            logic, value, restored = await restore_on_disk(states, *known, look=self._suspicious)
         starts = await start_offsets(self._worker, self.tp, options.changelog, logic, value)
         self._next = starts.keyed
         self.inputs.restored(logic.direct, starts.direct)
@@ -318,6 +316,7 @@ class JourneyLane:
                 if not records and not more:
                     await self._rest(logic)
                     records = self.inputs.take()
+            await self._commits.look()
             began = time.perf_counter()
             now = now_of()
             part = records[start : start + most]
@@ -328,24 +327,19 @@ class JourneyLane:
             batch_seconds.observe(time.perf_counter() - began)
             if self.inputs.topic is not None and start >= len(records):
                 await self.inputs.finish()
-            waited = time.monotonic() - self._committed_at
             behind = more or start < len(records) or self.inputs.queued > 0
-            if (logic.effects and self._pace.is_due(waited, logic.pending, behind=behind)) or (
-                logic.dirty and waited >= LAZY_SECONDS
-            ):
+            if self._commits.is_due(logic, behind=behind):
+                await self._commits.begin(logic, self.inputs.send_on)
+            elif logic.finished and not self.finished and not self.inputs.queued and start >= len(records):
                 await self._checkpoint(logic)
-            else:
-                if logic.finished and not self.finished and not self.inputs.queued and start >= len(records):
-                    await self._checkpoint(logic)
-                    self.finished = True
-                await asyncio.sleep(0)
+                self.finished = True
+            await asyncio.sleep(0)
 
     async def _rest(self, logic: KeyedPartition) -> None:
         """Wait for records, the next tick, or the moment a checkpoint is due."""
         seconds = TICK_SECONDS
         if logic.effects:
-            wait = self._pace.wait(behind=False)
-            seconds = min(seconds, wait - (time.monotonic() - self._committed_at))
+            seconds = min(seconds, self._commits.wait())
         if seconds <= 0:
             return
         logic.engine.tidy()
@@ -357,42 +351,10 @@ class JourneyLane:
             await asyncio.wait_for(inbox.wake.wait(), seconds)
 
     async def _checkpoint(self, logic: KeyedPartition) -> None:
-        began = time.monotonic()
-        worker, options = self._worker, self._options
-        # What is not ours has to be with its partition before the position behind it is committed.
-        await self.inputs.send_on()
-        arrived, pending = logic.oldest_arrival, logic.pending
-        writer = self._writer
-        assert writer is not None
-        compressions = {options.public_compression, options.internal_compression}
-        packed = await packable(self._encoder, writer, compressions)
-        ready = worker.now() // 1000 if packed else None
-        checkpoint = await worker.aside.checkpoint(logic, ready)
-        out = encoded(checkpoint, self._encoder, options.changelog, self.tp.partition)
-        offsets = {(self.tp.topic, self.tp.partition): checkpoint.oldest, **checkpoint.sources}
-        try:
-            await asyncio.wait_for(
-                writer.commit(out.outs, options.changelog, out.changes, offsets, out.ready), COMMIT_SECONDS
-            )
-        except TimeoutError:
-            self._metrics.checkpoints.labels("failed").inc()
-            msg = f"a transaction was not committed within {COMMIT_SECONDS:.0f} s: {writer.waited_for}"
-            raise BrokerError(msg) from None
-        except BaseException:
-            self._metrics.checkpoints.labels("failed").inc()
-            raise
-        if self._states is not None:
-            self._states.keep(checkpoint.changes, writer.changelog_end, logic.generation, self._worker.now())
-        self._committed_at = time.monotonic()
-        self._pace = self._pace.after(self._committed_at - began, pending, out.size)
-        self._metrics.checkpoint_seconds.observe(self._committed_at - began)
-        self._metrics.checkpoints.labels("committed").inc()
-        self._metrics.published(checkpoint.records)
-        if checkpoint.ready is not None:
-            self._metrics.add(checkpoint.ready.moves, checkpoint.ready.calls)
-        self._metrics.count_events(logic.counts)
-        self._metrics.count_engine(logic)
-        if arrived != NEVER:
-            self._metrics.latency.observe(max(0, self._worker.now() - arrived) / SECOND)
+        """Make a checkpoint and wait for it."""
+        await self._commits.begin(logic, self.inputs.send_on)
+        await self._commits.settle()
+
+    def _committed(self) -> None:
         self.failed_since = None
         self._backoff = BACKOFF[0]

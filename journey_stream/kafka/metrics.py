@@ -10,7 +10,7 @@ import contextlib
 import threading
 from collections import Counter as Tally
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -22,6 +22,14 @@ from journey_stream.values import NEVER, SECOND, DeadLetter, Signal, StageNow, T
 _FAST: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 10.0)
 _LATE: Final = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 60.0, 600.0)
 NONE: Final = "(none)"
+
+
+class Counted(Protocol):
+    """What an engine counts: outcomes, guards that were neither true nor false, timers with how late."""
+
+    engine_counts: Tally[str]
+    unknown: Tally[tuple[str, str]]
+    fired: list[tuple[int, int]]
 
 
 class Metrics:
@@ -212,17 +220,14 @@ class Metrics:
         for (journey, signal, status), n in calls.items():
             self.signals.labels(journey, signal, status).inc(n)
 
-    def count_engine(self, logic: KeyedPartition) -> None:
-        """Add what the engine counted, and empty its tallies."""
-        for outcome, n in logic.engine_counts.items():
+    def count_engine(self, counted: Counted) -> None:
+        """Add what the engine counted."""
+        for outcome, n in counted.engine_counts.items():
             self.engine_counts.labels(outcome).inc(n)
-        for (journey, rule), n in logic.unknown.items():
+        for (journey, rule), n in counted.unknown.items():
             self.unknown.labels(journey, rule).inc(n)
-        for behind, _ in logic.fired:
+        for behind, _ in counted.fired:
             self.timer_late.observe(behind / SECOND)
-        logic.engine_counts.clear()
-        logic.unknown.clear()
-        logic.fired.clear()
 
     def _show_all(self, logics: Mapping[int, KeyedPartition], now: int) -> None:
         people: Tally[tuple[str, str]] = Tally()

@@ -11,7 +11,17 @@ from functools import partial
 from pathlib import Path
 
 from journey_stream.deployment import assemble
-from journey_stream.kafka import app, checkpoint, hop_sender, lane, start, watch, worker
+from journey_stream.kafka import (
+    app,
+    commits,
+    hop_sender,
+    lane,
+    sender,
+    start,
+    transactions,
+    watch,
+    worker,
+)
 from journey_stream.settings_read import load_settings
 from tests.kafka import tally_worker
 
@@ -31,13 +41,14 @@ def be_quick(patience: dict[str, float]) -> None:
     """Shorten what a worker waits for."""
     watch.LOOK_SECONDS = patience["look"]  # type: ignore[misc]
     app.GroupOptions = partial(app.GroupOptions, metadata_seconds=patience["metadata"])  # type: ignore[assignment,misc]
-    lane.COMMIT_SECONDS = patience["commit"]  # type: ignore[misc]
+    commits.COMMIT_SECONDS = patience["commit"]  # type: ignore[misc]
     lane.BACKOFF = (0.5, patience["backoff"])  # type: ignore[misc]
     lane.FENCED_SECONDS = 1.0  # type: ignore[misc]
     worker.STUCK_SECONDS = patience["stuck"]  # type: ignore[misc]
     hop_sender.SEND_SECONDS = patience["send"]  # type: ignore[misc]
-    checkpoint.REQUEST_TIMEOUT_MS = int(patience["request"] * 1000)  # type: ignore[misc]
-    checkpoint.TRANSACTION_TIMEOUT_MS = int(patience["transaction"] * 1000)  # type: ignore[misc]
+    sender.REQUEST_TIMEOUT_MS = int(patience["request"] * 1000)
+    transactions.REQUEST_TIMEOUT_MS = int(patience["request"] * 1000)  # type: ignore[misc]
+    transactions.TRANSACTION_TIMEOUT_MS = int(patience["transaction"] * 1000)  # type: ignore[misc]
 
 
 if __name__ == "__main__":

@@ -59,6 +59,8 @@ class Wire:
         self.names: list[str] = []
         self.failures: list[str] = []
         """What the worker said has failed."""
+        self.slow = 0.0
+        """Seconds on the way, there and back."""
         self.arrives: float | None = None
         """After how long requests arrive that were on their way when the process died; None = never."""
         self._under_way: dict[int, Callable[[], Any]] = {}
@@ -87,7 +89,7 @@ class Wire:
     async def _travel(self) -> None:
         if self.process.dead:
             raise ConnectionError("this process is dead")
-        await asyncio.sleep(0)
+        await asyncio.sleep(self.slow)
 
     def _dies(self) -> None:
         if self.arrives is not None:

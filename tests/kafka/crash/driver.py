@@ -27,6 +27,7 @@ from journey_stream.events.decode import DecodeLimits, Decoder
 from journey_stream.events.vocabulary import BUILT_IN
 from journey_stream.kafka import (
     changelog,
+    commits,
     hop,
     inbox,
     intake,
@@ -95,6 +96,8 @@ class Plan:
     """The step of the first process at which its partitions are taken away and given back."""
     newer: bool = True
     """Transactions are those of Kafka 4."""
+    slow: float = 0.0
+    """Seconds that each request is on its way, and each answer: lanes work on while they commit."""
 
 
 @dataclass
@@ -251,7 +254,7 @@ class _Play:
         process = Process(f"worker-{number}")
         self.processes.append(process)
         wire = self.wires[process] = Wire(self.broker, process)
-        rebalance = 0
+        wire.slow, rebalance = self.plan.slow, 0
         if number == 0:
             wire.faults, rebalance = dict(self.plan.faults), self.plan.rebalance
         if stop is not None:
@@ -332,7 +335,7 @@ class _Play:
             return Reader(wire=wire(), **more)
 
         with contextlib.ExitStack() as stack:
-            for module in (inbox, intake, lane, progress, worker_module):
+            for module in (commits, inbox, intake, lane, progress, worker_module):
                 stack.enter_context(patch.object(module, "time", self.time))
             stack.enter_context(patch.object(worker_module, "Control", Ear))
             stack.enter_context(patch.object(sender, "MAX_BATCH_BYTES", BATCH_BYTES))

@@ -52,7 +52,7 @@ def _fence_after_reading() -> Iterator[None]:
 
     async def backwards(self: Any) -> None:
         await take_over(self)
-        await start(self._writer)
+        await start(self._commits._writer)
 
     with patch.object(Writer, "start", not_yet), patch.object(JourneyLane, "_take_over", backwards):
         yield

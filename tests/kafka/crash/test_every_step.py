@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from journey_stream.kafka import (
     changelog,
     checkpoint,
+    commits,
     hop,
     hop_sender,
     intake,
@@ -89,6 +90,13 @@ FAMILIES: dict[str, Callable[[], Iterator[Plan]]] = {
 }
 
 
+BROKERS: dict[str, dict[str, Any]] = {
+    "Kafka 4": {},
+    "older transactions": {"newer": False},
+    "slow": {"slow": 0.02},
+}
+
+
 def wrong(plans: Iterator[Plan]) -> Iterator[tuple[Plan, list[str]]]:
     for plan in plans:
         problems = played(plan).problems
@@ -105,10 +113,10 @@ def test_undisturbed_the_history_makes_several_checkpoints_of_all_sorts_of_recor
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("newer", [True, False], ids=["Kafka 4", "older transactions"])
+@pytest.mark.parametrize("brokers", BROKERS)
 @pytest.mark.parametrize("family", FAMILIES)
-def test_at_every_step_a_worker_may_be_one_that(family: str, newer: bool) -> None:
-    assert [] == list(wrong(replace(plan, newer=newer) for plan in FAMILIES[family]()))
+def test_at_every_step_a_worker_may_be_one_that(family: str, brokers: str) -> None:
+    assert [] == list(wrong(replace(plan, **BROKERS[brokers]) for plan in FAMILIES[family]()))
 
 
 @pytest.mark.slow
@@ -144,6 +152,9 @@ AWAITS = (
     lane.JourneyLane._go_on,
     lane.JourneyLane._work,
     lane.JourneyLane._checkpoint,
+    commits.Commits.begin,
+    commits.Commits.settle,
+    commits.Commits._commit,
     intake.IntakeLane._start_over,
     intake.IntakeLane._hand_on,
     intake.IntakeLane._commit,
@@ -160,7 +171,8 @@ NEVER_HERE = {
     ("Transactions._produce", "self.client.force_metadata_update()"): "one broker here: the same",
     ("HopSender._send", "self._discard(sender)"): "once it is a time-out of two minutes",
     ("JourneyLane._work", "self.inputs.finish()"): "without the hop: test_keyed_input.py",
-    ("JourneyLane._checkpoint", "self.inputs.send_on()"): "without the hop: test_keyed_input.py",
+    ("Commits.begin", "send_on()"): "without the hop: test_keyed_input.py",
+    ("Commits.begin", "self.settle()"): "when a transaction holds all it may: tests/kafka/test_commits.py",
     (
         "start_offsets",
         "_direct_starts(broker, tp, logic, meta.direct)",
@@ -173,8 +185,9 @@ NEVER_HERE = {
     ("restore", "read(warm)"): "with a standby: tests/kafka/test_standbys.py",
     (
         "JourneyLane._take_over",
-        "restore_on_disk(self._states, *known, look=self._suspicious)",
+        "restore_on_disk(states, *known, look=self._suspicious)",
     ): "with states on disk: tests/kafka/test_local_states.py, test_local_restart.py",
+    ("JourneyLane._work", "self._commits.look()"): "only what is over is looked at: nobody waits",
     ("JourneyLane._go_on", "asyncio.sleep(0.1)"): "the partition is gone before the lane takes it up",
     ("JourneyLane._go_on", "self._resumed.wait()"): "what an operator has paused: tests/cli/test_pausing.py",
     ("JourneyLane._take_over", "self._owned.wait()"): "gone while the lane fails: drawn plans have that",
@@ -197,6 +210,7 @@ def test_the_steps_are_all_the_awaits_there_are() -> None:
     for plan in (
         Plan(),
         Plan(newer=False),
+        Plan(slow=0.02),
         *every_request("refused"),
         *every_request("unanswered"),
         *FAMILIES["goes through a rebalance"](),
@@ -228,6 +242,7 @@ plans = st.builds(
     st.dictionaries(st.integers(1, 150), st.sampled_from(FAULTS), max_size=3),
     st.integers(0, 300),
     st.booleans(),
+    st.sampled_from((0.0, 0.02, 0.2)),
 )
 
 
@@ -263,7 +278,7 @@ def test_one_that_wakes_up_when_all_is_done_hands_on_again_only_what_was_had(
 
     monkeypatch.setattr(driver, "open_ends", looked)
     for step in range(1, undisturbed().steps + 1, 4):  # some of them show it: which is not to matter
-        plan = Plan([Stop(step, pause=0.0), Stop(17, paused=True, wakes=0.5)])
+        plan = Plan([Stop(step, pause=0.0), Stop(30, paused=True, wakes=0.5)])
         assert [] == play(once, BEGIN + 30 * DAY, plan, 2).problems
     assert left > 0
 
