@@ -18,6 +18,7 @@ import msgspec
 from benchmarks.capacity.terms import Choices, Costs, Flow, Limit, Load, Plan, Sizing
 from journey_stream.kafka.pace import Limits, Pace
 from journey_stream.kafka.progress import gap
+from journey_stream.kafka.spacing import SPACE_SECONDS
 
 SECOND: Final = 1e6
 HOUR: Final = 3600.0
@@ -68,7 +69,7 @@ def flow(costs: Costs, load: Load, choices: Choices, plan: Plan, *, pressed: boo
     seen = distinct(active, each * period)
     changed = plan.partitions * seen / period + load.events * load.timers
     entries = plan.partitions * seen / period * remembered(load)
-    cycle = PRESSED_CYCLE if pressed else max(0.01, took)
+    cycle = PRESSED_CYCLE if pressed else max(SPACE_SECONDS, took)
     tellers = min(plan.workers, plan.sources)
     markers = tellers * plan.partitions / gap(plan.partitions, choices.marker_interval)
     if choices.input == "hop":
@@ -378,7 +379,8 @@ def told(costs: Costs, load: Load, choices: Choices, plan: Plan) -> Sizing:
         plan=plan,
         steady=steady,
         capacity=capacity(costs, load, choices, plan),
-        cores=sum(parts.values()),
+        # More than all there is would be small batches that grow until they fit.
+        cores=min(sum(parts.values()), float(plan.workers)),
         cpu=parts,
         brokers=brokers,
         broker_cores=used,

@@ -32,8 +32,10 @@ WAYS: dict[str, Choices] = {
     "as it comes": Choices(),
     "settings for size": Choices(interval=0.1),
     "keyed sources": Choices(input="keyed", interval=0.1),
+    "keyed sources, a marker a second": Choices(input="keyed", interval=0.1, marker_interval=1.0),
 }
-CHOSEN, BEYOND = "settings for size", "keyed sources"
+CHOSEN = tuple(WAYS)[1:]
+"""The first of these that does is shown."""
 
 
 class Played(msgspec.Struct, frozen=True):
@@ -58,10 +60,11 @@ def sized(result: measure.Result, name: str, way: str) -> Sizing | None:
 
 def chosen(result: measure.Result, name: str) -> Sizing:
     """The sizing with the hop, where that goes, else with keyed sources."""
-    found = sized(result, name, CHOSEN) or sized(result, name, BEYOND)
-    if found is None:
-        raise NoSizeError(name)
-    return found
+    for way in CHOSEN:
+        found = sized(result, name, way)
+        if found is not None:
+            return found
+    raise NoSizeError(name)
 
 
 class NoSizeError(Exception):

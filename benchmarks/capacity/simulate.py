@@ -22,6 +22,7 @@ from benchmarks.capacity.model import CHECKPOINT_RECORDS, SECOND, distinct, hot_
 from benchmarks.capacity.terms import Choices, Costs, Load, Plan
 from journey_stream.kafka.pace import Limits, Pace
 from journey_stream.kafka.progress import gap
+from journey_stream.kafka.spacing import SPACE_SECONDS
 
 SLICE = 500
 """Events a lane or an intake works on before others have a turn (`kafka/lane.py`)."""
@@ -219,7 +220,7 @@ class Simulation:
         tellers, lanes = min(plan.workers, plan.sources), len(self._lanes)
         seldom = gap(plan.partitions, choices.marker_interval)
         told, heard = plan.partitions / seldom, tellers * lanes / seldom
-        often = lanes / max(0.01, costs.commit_seconds["commits"])
+        often = lanes / max(SPACE_SECONDS, costs.commit_seconds["commits"])
         hears = {
             "markers": heard,
             "entries": heard * plan.sources / tellers,
@@ -249,7 +250,7 @@ class Simulation:
             mean = self.rate((since + until) / 2) / self._plan.sources * (until - since)
             count = self._poisson(mean)
             if not count:
-                self._at(self._now + 0.01, self._intake(until))
+                self._at(self._now + SPACE_SECONDS, self._intake(until))
                 return
             costs, load = self._costs, self._load
             judged = costs.intake["look"] * (1 - load.acts) + costs.intake["act"] * load.acts

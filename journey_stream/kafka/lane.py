@@ -1,8 +1,8 @@
 """A keyed partition's lane: the task around `keyed.KeyedPartition` that does its input and output.
 
-Enters: batches of the keyed topic. Leaves: one transaction per checkpoint. Strategy: takeover = start the
-transactional producer (fences the former owner), then read the changelog to its end, then read the keyed
-topic from the offset that the changelog's meta record names. Whatever fails afterwards, nothing is
+Enters: batches of the keyed topic. Leaves: one transaction per checkpoint (`commits`). Strategy: takeover =
+start the transactional producer (fences the former owner), then read the changelog to its end, then read the
+keyed topic from the offset that the changelog's meta record names. Whatever fails afterwards, nothing is
 repaired: the lane stops, says so, and starts over from its takeover, while all other lanes go on. Through a
 rebalance a lane that stays with its worker keeps its state: should somebody else have owned it meanwhile,
 its next transaction is fenced.

@@ -33,6 +33,7 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     InvalidProducerEpoch,
     KafkaError,
+    LeaderNotAvailableError,
     NodeNotReadyError,
     NoError,
     NotCoordinatorError,
@@ -301,11 +302,11 @@ class Transactions:
         while waiting:
             rounds: defaultdict[int, dict[Place, Closed]] = defaultdict(dict)
             sizes: defaultdict[int, int] = defaultdict(int)
-            again = False
+            again: set[type[KafkaError]] = set()
             for place, batch in waiting.items():
                 leader = self.client.cluster.leader_for_partition(TopicPartition(*place))
                 if leader is None or leader == -1:
-                    again = True
+                    again.add(LeaderNotAvailableError)
                     continue
                 size = batch.size()
                 if not sizes[leader] or sizes[leader] + size <= REQUEST_BYTES:
@@ -313,14 +314,16 @@ class Transactions:
                     rounds[leader][place] = batch
             done: dict[Place, int] = {}
             for found in await _all(*(self._send(node, some) for node, some in rounds.items())):
-                again = again or None in found.values()
-                done |= {place: offset for place, offset in found.items() if offset is not None}
+                again |= {why for why in found.values() if not isinstance(why, int)}
+                done |= {place: offset for place, offset in found.items() if isinstance(offset, int)}
             for place, offset in done.items():
                 acknowledged(place, offset)
                 batch = waiting.pop(place)
                 self._sequences[place] = (self._sequences[place] + batch.record_count()) % _SEQUENCES
                 self._next(place, queues, waiting)
-            if again:
+            if again == {ConcurrentTransactions}:
+                await asyncio.sleep(SOON_SECONDS)
+            elif again:
                 await self.client.force_metadata_update()
                 await asyncio.sleep(RETRY_SECONDS)
 
@@ -334,8 +337,8 @@ class Transactions:
             batch._set_producer_state(*self._producer, self._sequences[place])
             waiting[place] = batch
 
-    async def _send(self, node: int, batches: Mapping[Place, Closed]) -> dict[Place, int | None]:
-        """Send to one broker; gives offsets, None for those that have to be sent again."""
+    async def _send(self, node: int, batches: Mapping[Place, Closed]) -> dict[Place, int | type[KafkaError]]:
+        """Send to one broker; gives offsets, or why to send again."""
         topics: defaultdict[str, list[tuple[int, bytes]]] = defaultdict(list)
         for (topic, partition), batch in batches.items():
             topics[topic].append((partition, batch._build()))
@@ -347,20 +350,21 @@ class Transactions:
             if not error.retriable:
                 raise
             log.warning("%s: broker %s gave no answer to records: %r", self._id, node, error)
-            return dict.fromkeys(batches)
-        found: dict[Place, int | None] = {}
+            return dict.fromkeys(batches, type(error))
+        found: dict[Place, int | type[KafkaError]] = {}
         for topic, partitions, *_ in answer.topics:
             for partition, code, offset, *_ in partitions:
                 found[topic, partition] = self._outcome((topic, partition), code, offset)
         return found
 
-    def _outcome(self, place: Place, code: int, offset: int) -> int | None:
+    def _outcome(self, place: Place, code: int, offset: int) -> int | type[KafkaError]:
         error: type[KafkaError] = for_code(code)
         if error is NoError or error is DuplicateSequenceNumber:
             return offset  # (a duplicate: it is there already, the broker may have forgotten where)
         if error.retriable or error is ConcurrentTransactions:
-            log.warning("%s: records for %s[%d] are sent again: %s", self._id, *place, error.__name__)
-            return None
+            if error is not ConcurrentTransactions:  # (which is over in a moment)
+                log.warning("%s: records for %s[%d] are sent again: %s", self._id, *place, error.__name__)
+            return error
         if error is InvalidProducerEpoch or code == PRODUCER_FENCED:
             raise ProducerFenced
         raised = error(place[0]) if error is TopicAuthorizationFailedError else error()
