@@ -32,6 +32,7 @@ from aiokafka.errors import (
     DuplicateSequenceNumber,
     GroupAuthorizationFailedError,
     InvalidProducerEpoch,
+    KafkaConnectionError,
     KafkaError,
     LeaderNotAvailableError,
     NodeNotReadyError,
@@ -240,7 +241,8 @@ class Transactions:
             except KafkaError as error:
                 if not error.retriable or not (again or isinstance(error, NodeNotReadyError)):
                     raise
-                log.warning("%s: broker %s gave no answer to %s: %r", self._id, node, _name(request), error)
+                asked = type(request).__name__
+                log.warning("%s: broker %s gave no answer to %s: %r", self._id, node, asked, error)
                 self._coordinators.pop(kind, None)
                 await asyncio.sleep(RETRY_SECONDS)
                 continue
@@ -279,7 +281,7 @@ class Transactions:
         while kind not in self._coordinators:
             try:
                 node = await self.client.coordinator_lookup(kind, key)
-            except (CoordinatorNotAvailableError, NodeNotReadyError, RequestTimedOutError):
+            except (*_MOVED, NodeNotReadyError, KafkaConnectionError):
                 await self.client.force_metadata_update()
             except (TransactionalIdAuthorizationFailed, GroupAuthorizationFailedError) as error:
                 raise type(error)(key) from error
@@ -394,7 +396,3 @@ def _one(answer: Any) -> Iterable[tuple[str, int]]:
 
 def _each(answer: Any) -> Iterable[tuple[str, int]]:
     return ((topic, code) for topic, partitions, *_ in answer.errors for _, code, *_ in partitions)
-
-
-def _name(request: Any) -> str:
-    return type(request).__name__.removesuffix("Request")
