@@ -239,9 +239,10 @@ class Transactions:
             try:
                 answer = await self.client.send(node, request, group=ConnectionGroup.COORDINATION)
             except KafkaError as error:
-                if not error.retriable or not (again or isinstance(error, NodeNotReadyError)):
-                    raise
                 asked = type(request).__name__
+                if not error.retriable or not (again or isinstance(error, NodeNotReadyError)):
+                    error.add_note(f"no answer to {asked}: the takeover finds out what became of it")
+                    raise
                 log.warning("%s: broker %s gave no answer to %s: %r", self._id, node, asked, error)
                 self._coordinators.pop(kind, None)
                 await asyncio.sleep(RETRY_SECONDS)

@@ -1,4 +1,4 @@
-"""The network between workers and broker: cut, silent, slow, and a coordinator that answers late."""
+"""The network between workers and broker: cut, silent, slow, and brokers that answer late."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from journey_stream.broker import EmbeddedKafka
 from journey_stream.settings import Settings, Web
 from journey_stream.values import SECOND
 from tests.faults.proxy import (
-    ADD_OFFSETS_TO_TXN,
     END_TXN,
     PRODUCE,
     TXN_OFFSET_COMMIT,
@@ -143,8 +142,8 @@ async def test_when_nobody_knows_whether_a_transaction_was_committed_the_takeove
         assert 0 < await metric(worker, 'journey_stream_checkpoints_total{outcome="failed"}')
 
 
-@pytest.mark.parametrize("api", [ADD_OFFSETS_TO_TXN, TXN_OFFSET_COMMIT, END_TXN])
-async def test_a_coordinator_that_answers_late_slows_the_work_and_no_more(
+@pytest.mark.parametrize("api", [PRODUCE, TXN_OFFSET_COMMIT, END_TXN])
+async def test_a_broker_that_answers_late_slows_the_work_and_no_more(
     network: tuple[Settings, Proxy, Proxy], tmp_path: Path, api: int
 ) -> None:
     settings, one, _ = network
@@ -170,7 +169,7 @@ async def test_a_transaction_that_timed_out_in_the_middle_of_a_checkpoint_never_
         await on.order()
         await on.all_there()
         before = await on.published()
-        held = one.hold(ADD_OFFSETS_TO_TXN)
+        held = one.hold(TXN_OFFSET_COMMIT)
         await on.order()
         await caught(held)
         worker.process.send_signal(signal.SIGSTOP)
