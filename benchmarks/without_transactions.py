@@ -60,16 +60,12 @@ class PlainWriter(Writer):
         rows.setdefault((changelog, self._partition), []).extend((key, state, []) for key, state in changes)
         finished = dict(ready or {})
         sends = [
-            self._send(*place, plain(finished.get(place, ()), rows.get(place, [])))
+            self._sender.deliver(*place, plain(finished.get(place, ()), rows.get(place, [])))
             for place in dict.fromkeys((*finished, *rows))
         ]
         await asyncio.gather(*sends)
         for (topic, partition), offset in offsets.items():
             await workers[0].commit(TP(topic, partition), offset)
-
-    async def _send(self, topic: str, partition: int, batches: Iterable[Any]) -> None:
-        for batch in batches:
-            await self._sender._deliver(batch, topic, partition)
 
 
 class KnownWorker(worker.JourneyWorker):

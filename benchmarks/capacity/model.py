@@ -19,6 +19,7 @@ from benchmarks.capacity.terms import Choices, Costs, Flow, Limit, Load, Plan, S
 from journey_stream.kafka.pace import Limits, Pace
 from journey_stream.kafka.progress import gap
 from journey_stream.kafka.spacing import SPACE_SECONDS
+from journey_stream.settings import Checkpoint
 
 SECOND: Final = 1e6
 HOUR: Final = 3600.0
@@ -27,8 +28,8 @@ SESSION_SECONDS: Final = 10.0
 """After so long without a heartbeat a worker counts as dead (`kafka/group.py`)."""
 PRESSED_CYCLE: Final = 0.1
 """Seconds of events in a batch of intake that is behind; also how long a fetch may wait."""
-CHECKPOINT_RECORDS: Final = 10_000
-"""Of one transaction at most (`checkpoint.records`)."""
+CHECKPOINT_RECORDS: Final = Checkpoint().records
+"""Of one transaction at most."""
 ENTRIES_MOST: Final = 192
 """Events of one customer that are kept for their order when there are very many (`recent.LIMIT`)."""
 
@@ -38,6 +39,12 @@ def distinct(among: float, drawn: float) -> float:
     if among <= 1.0 or drawn <= 1.0:
         return min(1.0, drawn)
     return among * -math.expm1(drawn * math.log1p(-1.0 / among))
+
+
+def pace(costs: Costs, choices: Choices) -> Pace:
+    """How a lane commits, with commits as long as they were measured."""
+    limits = Limits(choices.interval, choices.longest, CHECKPOINT_RECORDS, 0)
+    return Pace(limits, commit_seconds=costs.commit_seconds["commits"])
 
 
 def remembered(load: Load) -> float:
@@ -58,8 +65,7 @@ def flow(costs: Costs, load: Load, choices: Choices, plan: Plan, *, pressed: boo
     source partitions once for each batch that holds a marker (`release.py`).
     """
     took = costs.commit_seconds["commits"]
-    limits = Limits(choices.interval, choices.longest, CHECKPOINT_RECORDS, 0)
-    wait = Pace(limits, commit_seconds=took).wait(behind=pressed)
+    wait = pace(costs, choices).wait(behind=pressed)
     each = load.events / plan.partitions
     period = wait + took
     filled = -math.expm1(-each * (1 + load.timers) * period)
@@ -155,7 +161,11 @@ def total(costs: dict[str, float], counts: dict[str, float]) -> float:
 
 
 def lane_busy(costs: Costs, load: Load, choices: Choices, plan: Plan) -> float:
-    """Share of its time that a lane works or waits for its commit, pressed: it does one thing at a time."""
+    """Share of its time that a lane works or waits for its commit, pressed.
+
+    One after the other, as with states on disk. In memory a lane works on meanwhile (`kafka/commits.py`) and
+    can do more; neither this nor the simulation counts on that.
+    """
     done = flow(costs, load, choices, plan, pressed=True)
     works = core_cpu(costs, load, done) + load.events * costs.fetch["rows"]
     waits = total(costs.commit_seconds, committed(costs, load, done))

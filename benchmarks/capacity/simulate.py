@@ -18,9 +18,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from benchmarks.capacity.model import CHECKPOINT_RECORDS, SECOND, distinct, hot_share, remembered, total
+from benchmarks.capacity.model import CHECKPOINT_RECORDS, SECOND, distinct, hot_share, pace, remembered, total
 from benchmarks.capacity.terms import Choices, Costs, Load, Plan
-from journey_stream.kafka.pace import Limits, Pace
 from journey_stream.kafka.progress import gap
 from journey_stream.kafka.spacing import SPACE_SECONDS
 
@@ -125,8 +124,7 @@ class Simulation:
         self._active = min(load.customers, max(1.0, load.events * 3600 / load.session)) / plan.partitions
         self._entries = remembered(load)
         self._each = self._cost_of_event()
-        limits = Limits(choices.interval, choices.longest, CHECKPOINT_RECORDS, 0)
-        self._pace = Pace(limits, commit_seconds=costs.commit_seconds["commits"])
+        self._pace = pace(costs, choices)
 
     # -- costs -----------------------------------------------------------------------------------------------
 

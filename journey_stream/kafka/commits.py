@@ -125,7 +125,7 @@ class Commits:
 
         While one is under way only if the next one may hold no more.
         """
-        if self._under_way is not None and not self._under_way.done():
+        if self._is_under_way:
             return bool(logic.effects) and logic.pending >= self._pace.most
         waited = time.monotonic() - self._at
         if logic.effects and self._pace.is_due(waited, logic.pending, behind=behind):
@@ -134,9 +134,13 @@ class Commits:
 
     def wait(self) -> float:
         """Tell after how many seconds one is due if nothing more comes; endless while one is under way."""
-        if self._under_way is not None and not self._under_way.done():
+        if self._is_under_way:
             return float("inf")
         return self._pace.wait(behind=False) - (time.monotonic() - self._at)
+
+    @property
+    def _is_under_way(self) -> bool:
+        return self._under_way is not None and not self._under_way.done()
 
     async def begin(self, logic: KeyedPartition, send_on: Callable[[], Any]) -> None:
         """Collect a checkpoint and begin its transaction, when the one before it is done.
@@ -176,7 +180,7 @@ class Commits:
 
     async def look(self) -> None:
         """Raise what has failed; do not wait."""
-        if self._under_way is not None and self._under_way.done():
+        if not self._is_under_way:
             await self.settle()
 
     async def _commit(self, writer: Writer, begun: Begun) -> None:

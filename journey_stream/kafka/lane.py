@@ -27,7 +27,7 @@ from journey_stream.errors import StateError, told
 from journey_stream.kafka.aside import Aside, slice_of
 from journey_stream.kafka.change import Past, Rebuild, change_versions, rebuilt
 from journey_stream.kafka.checkpoint import Writer
-from journey_stream.kafka.commits import Commits
+from journey_stream.kafka.commits import CLOSE_SECONDS, Commits
 from journey_stream.kafka.direct_intake import Inputs
 from journey_stream.kafka.direct_intake import Worker as DirectWorker
 from journey_stream.kafka.engines import failures
@@ -48,7 +48,6 @@ log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 0.25
 """How often a quiet lane looks at the clock."""
 BACKOFF: Final = (0.5, 30.0)
-CLOSE_SECONDS: Final = 5.0
 FENCED_SECONDS: Final = 5.0
 """Wait after being fenced: a worker that lost its partitions hears of it from the group meanwhile."""
 
@@ -130,7 +129,7 @@ class JourneyLane:
             compressions={options.public_compression, options.internal_compression},
             limits=options.limits,
             committed=self._committed,
-            wake=lambda: self.inbox.wake.set(),
+            wake=self.inbox.wake.set,
         )
         self.inputs = Inputs(worker, tp, self.inbox, options.direct, metrics)
         self._next: int | None = None

@@ -142,17 +142,19 @@ class Sender:
         Several batches follow one another only after an acknowledgement: no later batch can succeed after a
         failed one, so the partition never holds a gap.
         """
-        offset = -1
-        for batch in in_batches(rows, compression, transactional=self._transactional):
-            offset = await self._deliver(batch, topic, partition)
-        return offset
+        batches = in_batches(rows, compression, transactional=self._transactional)
+        return await self.deliver(topic, partition, batches)
 
     async def send_ready(
         self, topic: str, partition: int, batches: Sequence[Any], rows: Sequence[Row] = ()
     ) -> int:
         """Send finished batches, rows behind them, as `send` sends its own; gives the offset of the last."""
+        return await self.deliver(topic, partition, joined(batches, rows, transactional=self._transactional))
+
+    async def deliver(self, topic: str, partition: int, batches: Iterable[Any]) -> int:
+        """Send batches one after another; gives the offset of the last."""
         offset = -1
-        for batch in joined(batches, rows, transactional=self._transactional):
+        for batch in batches:
             offset = await self._deliver(batch, topic, partition)
         return offset
 

@@ -50,11 +50,16 @@ class _Request(RequestStruct):  # type: ignore[misc]
         return self
 
 
-class ProduceAnswer(Response):  # type: ignore[misc]
+class _Answer(Response):  # type: ignore[misc]
+    """Read by the request that it answers, which says what it is."""
+
+    API_KEY: ClassVar[int] = -1
+    API_VERSION: ClassVar[int] = -1
+
+
+class ProduceAnswer(_Answer):
     """Topics with (partition, error, offset, ...) each."""
 
-    API_KEY = 0
-    API_VERSION = 12
     SCHEMA = Schema(
         (
             "topics",
@@ -120,11 +125,9 @@ class Produce(_Request):
         return b"".join(parts)
 
 
-class OffsetsAnswer(Response):  # type: ignore[misc]
+class OffsetsAnswer(_Answer):
     """Topics with (partition, error, tags) each."""
 
-    API_KEY = 28
-    API_VERSION = 5
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
         (
@@ -177,11 +180,9 @@ class Offsets(_Request):
     )
 
 
-class EndAnswer(Response):  # type: ignore[misc]
+class EndAnswer(_Answer):
     """With the producer id and epoch of the next transaction."""
 
-    API_KEY = 26
-    API_VERSION = 5
     SCHEMA = Schema(
         ("throttle_time_ms", Int32),
         ("error_code", Int16),
@@ -206,11 +207,9 @@ class End(_Request):
     )
 
 
-class FeaturesAnswer(Response):  # type: ignore[misc]
+class FeaturesAnswer(_Answer):
     """What the cluster can do is in the tags."""
 
-    API_KEY = 18
-    API_VERSION = 3
     SCHEMA = Schema(
         ("error_code", Int16),
         (

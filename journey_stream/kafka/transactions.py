@@ -107,12 +107,14 @@ class Transactions:
         self._sequences: defaultdict[Place, int] = defaultdict(int)
         self._coordinators: dict[CoordinationType, int] = {}
         self._missing: set[Place] = set()
-        self._failed = ""
 
     @property
     def waits_for(self) -> str:
         """What the transaction waits for, or was waiting for when it failed."""
-        return self._failed or self._waiting()
+        if self._missing:
+            names = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(self._missing))
+            return f"the brokers do not take records for {names}"
+        return "the coordinator of transactions does not answer"
 
     async def start(self) -> None:
         """Connect, and fence every older producer of this id.
@@ -158,7 +160,6 @@ class Transactions:
             ProducerFenced: a newer producer of this id has begun.
             KafkaError: something failed; what became of the transaction is not known.
         """
-        self._failed = ""
         self._missing = set(batches)
         try:
             for topic in {topic for topic, _ in batches}:
@@ -170,16 +171,9 @@ class Transactions:
             await self._commit_offsets(offsets, group)
             await self._end(committed=True)
         except BaseException:
-            self._failed = self._waiting()
             with contextlib.suppress(Exception):
                 await asyncio.wait_for(self._end(committed=False), CLOSE_SECONDS)
             raise
-
-    def _waiting(self) -> str:
-        if self._missing:
-            names = ", ".join(f"{topic}[{partition}]" for topic, partition in sorted(self._missing))
-            return f"the brokers do not take records for {names}"
-        return "the coordinator of transactions does not answer"
 
     # -- what goes in ----------------------------------------------------------------------------------------
 

@@ -19,9 +19,10 @@ from journey_stream.kafka.commits import Commits
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.pace import Limits
 from journey_stream.settings import Settings, TopicNames
+from journey_stream.values import DAY
 from tests.kafka.log import START, Shell, history, options
 
-UNTIL = START + 400 * 86_400_000_000
+UNTIL = START + 400 * DAY
 
 
 class Held:

@@ -135,6 +135,7 @@ AWAITS = (
     sender.Sender.start,
     sender.Counts.of,
     sender.Sender.send,
+    sender.Sender.deliver,
     sender.Sender._deliver,
     transactions.Transactions.start,
     transactions.Transactions.commit,
