@@ -1,10 +1,11 @@
 """What a lane lets its keyed partition do: at once, or beside the event loop if the compiled core does it.
 
-Enters: a keyed partition, records, the time. Leaves: what came of it, awaited. Strategy: one thread for all
-lanes. The core lets go of Python's lock while it works, so that on a machine with two processors fetching,
-sending and markers go on meanwhile; more of them are for `processes`. Short work is done at once: a thread
-costs a tenth of a millisecond each time, and readers of live events wait for that. While it lasts, the
-partition is `turn`'s: whoever else looks at it waits.
+Enters: a keyed partition, records, the time. Leaves: what came of it, awaited. Strategy: two threads for all
+lanes. The core lets go of Python's lock while it works, so that fetching, sending and markers go on
+meanwhile, and while one lane is between two pieces of work another has the processor; more processors are for
+`processes`. Lanes share nothing that changes: neither the program nor what decodes or encodes keeps anything.
+Short work is done at once: a thread costs a tenth of a millisecond each time, and readers of live events wait
+for that. While it lasts, the partition is `turn`'s: whoever else looks at it waits.
 """
 
 from __future__ import annotations
@@ -26,8 +27,10 @@ SLICE: Final = 500
 """Records worked on before other lanes get a turn."""
 COMPILED_SLICE: Final = 1_000
 """The same where the core does it."""
+THREADS: Final = 2
+"""Many lanes' worth: what they do in Python they do one at a time."""
 SWITCH_SECONDS: Final = 0.0005
-"""How long the loop and the thread may keep Python's lock from one another."""
+"""How long the loop and the threads may keep Python's lock from one another."""
 
 
 def slice_of(logic: KeyedPartition) -> int:
@@ -36,7 +39,7 @@ def slice_of(logic: KeyedPartition) -> int:
 
 
 class Aside:
-    """The thread; there is none until it is wanted."""
+    """The threads; there are none until they are wanted."""
 
     def __init__(self) -> None:
         self._threads: ThreadPoolExecutor | None = None
@@ -79,12 +82,12 @@ class Aside:
         if logic.runs is None or size < WORTH:
             return work()
         if self._threads is None:
-            self._threads = ThreadPoolExecutor(1, thread_name_prefix="journeys")
+            self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="journeys")
             sys.setswitchinterval(SWITCH_SECONDS)
         # Whoever is cancelled here leaves it behind, running to its end on a partition nobody uses any more.
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def stop(self) -> None:
-        """Let it end with what it is at."""
+        """Let them end with what they are at."""
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)

@@ -109,20 +109,24 @@ class Produce(_Request):
 
     def encode(self) -> bytes:
         """Give the bytes of the request."""
-        parts = [
+        return b"".join(self.pieces())
+
+    def pieces(self) -> list[bytes]:
+        """Give them one behind the other, records as they are."""
+        pieces = [
             _TEXT.encode(self.transactional_id),
             Int16.encode(self.required_acks),
             Int32.encode(self.timeout),
             UnsignedVarInt32.encode(len(self.topics) + 1),
         ]
         for topic, partitions in self.topics:
-            parts += (_TEXT.encode(topic), UnsignedVarInt32.encode(len(partitions) + 1))
+            pieces += (_TEXT.encode(topic), UnsignedVarInt32.encode(len(partitions) + 1))
             for partition, records in partitions:
                 length = UnsignedVarInt32.encode(len(records) + 1)
-                parts += (Int32.encode(partition), length, records, _NONE)
-            parts.append(_NONE)
-        parts.append(_NONE)
-        return b"".join(parts)
+                pieces += (Int32.encode(partition), length, records, _NONE)
+            pieces.append(_NONE)
+        pieces.append(_NONE)
+        return pieces
 
 
 class OffsetsAnswer(_Answer):

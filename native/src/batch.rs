@@ -78,6 +78,8 @@ pub struct Batches {
     first: i64,
     most: i64,
     scratch: Vec<u8>,
+    /// Bytes that are likely to come: room is made for them once.
+    expected: usize,
 }
 
 impl Batches {
@@ -92,7 +94,13 @@ impl Batches {
             first: 0,
             most: 0,
             scratch: Vec::new(),
+            expected: 0,
         }
+    }
+
+    /// The same, where so many bytes are likely to come.
+    pub fn expecting(self, expected: usize) -> Batches {
+        Batches { expected, ..self }
     }
 
     pub fn append<'a>(
@@ -170,9 +178,8 @@ impl Batches {
     }
 
     fn open(&mut self) {
-        if !self.full.is_empty() {
-            self.buffer.reserve(self.limit); // the next one is likely to be as large
-        }
+        let room = if self.full.is_empty() { self.expected } else { self.limit }; // the next is as large
+        self.buffer.reserve(room.min(self.limit));
         self.buffer.resize(HEADER, 0);
         self.first = self.timestamp;
         self.most = self.timestamp;

@@ -50,6 +50,8 @@ pub struct Core {
     special: Vec<usize>,
     /// Of so many of the events that wait, the states were looked for on disk.
     ahead: usize,
+    /// Bytes of the last drain, by sort: the next is likely to be as large.
+    drained: [usize; 4],
 }
 
 #[pymethods]
@@ -64,6 +66,7 @@ impl Core {
             buffer: Buffer::default(),
             classes: Classes::new(py)?,
             ahead: 0,
+            drained: [0; 4],
         })
     }
 
@@ -181,7 +184,7 @@ impl Core {
         limit: usize,
     ) -> PyResult<Bound<'py, PyDict>> {
         let touched = self.partition.touched_any();
-        let mut out = Outbox::new(true, timestamp, limit);
+        let mut out = Outbox::new(true, timestamp, limit, self.drained);
         let (partition, encoder) = (&mut self.partition, &mut self.encoder);
         let (written, records) = py.allow_threads(|| -> PyResult<_> {
             let written = partition.written(&fold, |person, state| out.state(person, state))?;
@@ -192,17 +195,18 @@ impl Core {
         let drained = self.told(py, touched)?;
         tally::count(py, &self.partition.p, &records, &drained)?;
         drained.set_item("written", written)?;
-        let mut size = 0;
         let parts = [
             ("transitions", &mut out.transitions),
             ("signals", &mut out.signals),
             ("stages", &mut out.stages),
             ("states", &mut out.states),
         ];
-        for (name, batches) in parts {
-            drained.set_item(name, ready(py, batches, &mut size)?)?;
+        for (place, (name, batches)) in parts.into_iter().enumerate() {
+            let made;
+            (made, self.drained[place]) = ready(py, batches)?;
+            drained.set_item(name, made)?;
         }
-        drained.set_item("size", size)?;
+        drained.set_item("size", self.drained.iter().sum::<usize>())?;
         Ok(drained)
     }
 
@@ -457,13 +461,13 @@ impl Core {
     }
 }
 
-fn ready<'py>(py: Python<'py>, batches: &mut Batches, size: &mut usize) -> PyResult<Bound<'py, PyList>> {
-    let made = PyList::empty(py);
+fn ready<'py>(py: Python<'py>, batches: &mut Batches) -> PyResult<(Bound<'py, PyList>, usize)> {
+    let (made, mut size) = (PyList::empty(py), 0);
     for batch in batches.take() {
-        *size += batch.len(py);
+        size += batch.len(py);
         made.append(Py::new(py, batch)?)?;
     }
-    Ok(made)
+    Ok((made, size))
 }
 
 pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {

@@ -25,10 +25,11 @@ pub struct Outbox {
 }
 
 impl Outbox {
-    /// `timestamp`: milliseconds since the epoch, of all its records.
-    pub fn new(transactional: bool, timestamp: i64, limit: usize) -> Outbox {
-        let batches = || Batches::limited(transactional, timestamp, limit);
-        Outbox { transitions: batches(), signals: batches(), stages: batches(), states: batches() }
+    /// `timestamp`: milliseconds since the epoch, of all its records; `expected`: bytes that are likely, of each sort.
+    pub fn new(transactional: bool, timestamp: i64, limit: usize, expected: [usize; 4]) -> Outbox {
+        let [transitions, signals, stages, states] =
+            expected.map(|bytes| Batches::limited(transactional, timestamp, limit).expecting(bytes));
+        Outbox { transitions, signals, stages, states }
     }
 
     /// A state at rest; None: the person is forgotten.

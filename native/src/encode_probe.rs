@@ -173,7 +173,7 @@ pub fn probe_encode(
     let started = Instant::now();
     let mut taken = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let mut out = Outbox::new(transactional, timestamp, limit);
+        let mut out = Outbox::new(transactional, timestamp, limit, [0; 4]);
         encoder.records(&records, &mut out).map_err(error)?;
         taken = (out.transitions.take(), out.signals.take(), out.stages.take());
     }

@@ -129,26 +129,44 @@ fn time_of(tag: u8, bytes: &[u8]) -> Option<i64> {
     (SECONDS.contains(&seconds) && (micros / 1e6).to_bits() == bits).then_some(micros as i64)
 }
 
+/// How many bytes a value takes by its first one, its parts not counted; 0: what follows tells, or no kind of ours.
+const SIZES: [u8; 256] = {
+    let mut sizes = [0; 256];
+    let mut tag = 0;
+    while tag < 256 {
+        sizes[tag] = match tag {
+            0x00..=0x9f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => 1,
+            0xa0..=0xbf => 1 + (tag as u8 & 31),
+            0xcc | 0xd0 => 2,
+            0xcd | 0xd1 | 0xdc | 0xde => 3,
+            0xce | 0xd2 | 0xdd | 0xdf => 5,
+            0xcb | 0xcf | 0xd3 => 9,
+            _ => 0,
+        };
+        tag += 1;
+    }
+    sizes
+};
+
 /// Where the value at `at` ends, its parts not counted; None: of no kind that we write.
 #[inline]
 fn end_of(bytes: &[u8], at: usize) -> Option<usize> {
-    let length = |width: usize| {
-        let told = bytes.get(at + 1..at + 1 + width)?;
-        Some(1 + width + told.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
-    };
-    let size = match bytes[at] {
-        0x00..=0x9f | 0xe0..=0xff | 0xc0 | 0xc2 | 0xc3 => 1,
-        tag @ 0xa0..=0xbf => 1 + usize::from(tag & 31),
-        0xcc | 0xd0 => 2,
-        0xcd | 0xd1 | 0xdc | 0xde => 3,
-        0xce | 0xd2 | 0xdd | 0xdf => 5,
-        NUM | INT | 0xd3 => 9,
-        0xc4 | 0xd9 => length(1)?,
-        0xc5 | 0xda => length(2)?,
-        0xc6 | 0xdb => length(4)?,
+    match SIZES[usize::from(bytes[at])] {
+        0 => long_end_of(bytes, at),
+        size => Some(at + usize::from(size)),
+    }
+}
+
+/// The same of what tells its length.
+fn long_end_of(bytes: &[u8], at: usize) -> Option<usize> {
+    let width = match bytes[at] {
+        0xc4 | 0xd9 => 1,
+        0xc5 | 0xda => 2,
+        0xc6 | 0xdb => 4,
         _ => return None,
     };
-    Some(at + size)
+    let told = bytes.get(at + 1..at + 1 + width)?;
+    Some(at + 1 + width + told.iter().fold(0, |length, byte| length << 8 | usize::from(*byte)))
 }
 
 fn put_distance(out: &mut Vec<u8>, distance: i64) {

@@ -354,6 +354,20 @@ impl<'a> Reader<'a> {
         std::str::from_utf8(self.take(n)?).or_else(|_| damaged("a text that is not UTF-8"))
     }
 
+    /// Pass over a text.
+    #[inline]
+    fn pass_text(&mut self, tag: u8) -> Res<()> {
+        if let 0xa0..=0xbf = tag {
+            // Few bytes, mostly ASCII: quicker looked at here than asked about.
+            let bytes = self.take((tag & 31) as usize)?;
+            if bytes.iter().fold(0, |all, byte| all | byte) < 0x80 {
+                return Ok(());
+            }
+            self.at -= bytes.len();
+        }
+        self.text_of(tag).map(drop)
+    }
+
     pub fn opt_text(&mut self) -> Res<Option<CompactString>> {
         if self.nil() {
             return Ok(None);
@@ -402,7 +416,7 @@ impl<'a> Reader<'a> {
                 0xca | 0xce | 0xd2 => self.at += 4,
                 0xcb | 0xd3 => self.at += 8,
                 0xcf => drop(self.int_of(tag)?),
-                0xa0..=0xbf | 0xd9..=0xdb => drop(self.text_of(tag)?),
+                0xa0..=0xbf | 0xd9..=0xdb => self.pass_text(tag)?,
                 0xc4..=0xc6 => {
                     self.at -= 1;
                     self.bin()?;

@@ -6,8 +6,10 @@ When one fails after an upgrade, read the named module again before pinning the 
 
 from __future__ import annotations
 
+import asyncio
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from types import SimpleNamespace
 from typing import Any
 
 import aiokafka
@@ -22,6 +24,9 @@ from aiokafka.consumer.subscription_state import TopicPartitionState
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.errors import KafkaConnectionError
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageBatch
+from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.produce import ProduceRequest
+from aiokafka.protocol.types import Int32
 from faust.app.base import App
 from faust.tables.recovery import Recovery
 from faust.transport import consumer as faust_consumer
@@ -29,6 +34,7 @@ from faust.transport.drivers import aiokafka as driver
 from faust.types.tuples import ConsumerMessage
 
 from journey_stream.kafka import loops, transport
+from journey_stream.kafka.transaction_requests import Produce
 
 
 def arguments(function: Callable[..., Any]) -> list[str]:
@@ -213,3 +219,100 @@ def test_a_produce_request_put_together_in_one_go_is_the_one_of_its_schema(
     request = request_of(transactional_id=transactional_id, required_acks=-1, timeout=30_000, topics=topics)
     theirs = request.SCHEMA.encode([getattr(request, name) for name in request.SCHEMA.names])
     assert loops.encode_produce(request) == theirs
+
+
+class Socket:
+    """What was written, and in how many pieces."""
+
+    def __init__(self) -> None:
+        self.pieces: list[bytes] = []
+
+    def write(self, data: bytes) -> None:
+        self.pieces.append(data)
+
+    def writelines(self, pieces: Iterable[bytes]) -> None:
+        self.pieces += pieces
+
+
+def connection_to(socket: Socket) -> Any:
+    """A connection of aiokafka on which requests get the numbers 1, 2, ..."""
+    connection = object.__new__(AIOKafkaConnection)
+    connection.__dict__ |= {
+        "_writer": socket,
+        "_versions": {0: (3, 7), 3: (0, 1)},
+        "_correlation_id": 0,
+        "_client_id": "worker",
+        "_loop": asyncio.get_running_loop(),
+        "_requests": [],
+        "_request_timeout": 30,
+        "_host": "host",
+        "_port": 1,
+        "close": lambda reason: None,
+    }
+    return connection
+
+
+TOPICS = [("visits", [(0, b"records"), (7, b"y" * loops.ALONE)]), ("é", [(2, b"x" * 70_000), (3, b"z")])]
+
+
+@pytest.mark.parametrize("request_of", [ProduceRequest, Produce], ids=lambda each: each.__name__)
+async def test_records_go_to_the_socket_as_they_are_and_make_the_request_of_aiokafka(
+    request_of: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, ours = Socket(), Socket()
+    request = request_of("shop-3", -1, 30_000, TOPICS)
+    waits: list[Any] = []
+    if not getattr(AIOKafkaConnection.send, "mended", False):
+        waits.append(connection_to(theirs).send(request))
+        monkeypatch.setattr(AIOKafkaConnection, "send", AIOKafkaConnection.send)
+    for each in loops.PRODUCE_REQUESTS:
+        monkeypatch.setattr(each, "pieces", loops.pieces_of, raising=False)
+    loops.mend_sending()
+    connection = connection_to(ours)
+    waits.append(connection.send(request))
+    for wait in waits:
+        wait.close()
+
+    records = [records for _, partitions in TOPICS for _, records in partitions]
+    large = [each for each in records if len(each) >= loops.ALONE]
+    assert len(large) == sum(any(piece is each for each in large) for piece in ours.pieces)
+    assert len(ours.pieces) == 2 * len(large) + 1
+    versioned = request.prepare(connection._versions)
+    header = versioned.build_request_header(correlation_id=1, client_id="worker").encode()
+    frame = header + versioned.encode()
+    assert b"".join(ours.pieces) == Int32.encode(len(frame)) + frame
+    assert b"".join(theirs.pieces) in (b"".join(ours.pieces), b"")
+    assert [(1, versioned)] == [(number, sent) for number, sent, _ in connection._requests]
+
+
+async def test_whatever_holds_no_records_is_sent_by_aiokafka(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(AIOKafkaConnection, "send", lambda *given: seen.append(given))
+    loops.mend_sending()
+    connection, request = connection_to(Socket()), MetadataRequest([])
+    connection.send(request)
+    assert [(connection, request, True)] == seen
+
+
+@pytest.mark.parametrize("broken", [OSError("reset"), RuntimeError("the handler is closed")])
+async def test_records_for_a_socket_that_broke_are_a_lost_connection(
+    broken: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(AIOKafkaConnection, "send", AIOKafkaConnection.send)
+    loops.mend_sending()
+
+    def fail(pieces: object) -> None:
+        raise broken
+
+    connection = connection_to(SimpleNamespace(writelines=fail))  # type: ignore[arg-type]
+    with pytest.raises(KafkaConnectionError, match=str(broken)):
+        connection.send(Produce("shop-3", -1, 30_000, TOPICS))
+    assert connection._requests == []
+
+
+def test_small_pieces_are_put_together_and_large_ones_left_alone() -> None:
+    large = b"x" * loops.ALONE
+    assert loops.joined([b"a", b"b", large, large, b"c", b"d"])[1] is large
+    assert [b"ab", large, large, b"cd"] == loops.joined([b"a", b"b", large, large, b"c", b"d"])
+    assert [b"ab"] == loops.joined([b"a", b"b"])
+    assert [b"a", large] == loops.joined([b"a", large])

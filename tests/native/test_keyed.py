@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from random import Random
 from typing import Any
 
@@ -182,3 +185,28 @@ def test_a_record_with_other_headers_is_plain_and_a_foreign_one_is_not() -> None
     assert logic.counts["j.events", "dead"] == 1
     assert len(logic.buffer) + sum(n for (_, what), n in logic.counts.items() if what != "on_time") >= 45
     assert MAX_BATCH_BYTES > SECOND // 10  # batches are cut by the size that Python cuts by
+
+
+@pytest.fixture
+def hasty_interpreter() -> Iterator[None]:
+    """Threads take Python's lock from one another all the time."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("hasty_interpreter")
+@pytest.mark.parametrize("ready", [False, True])
+def test_lanes_that_work_at_the_same_time_do_not_disturb_one_another(ready: bool) -> None:
+    """Definitions, vocabulary and decoder are shared by all (`kafka.aside` has several threads)."""
+
+    def play(seed: int) -> tuple[Any, ...]:
+        played = Played(fast, logs[seed], "event", seed, ready=ready)
+        return played.records, played.letters, played.rows, played.states, played.counts
+
+    logs = [log_of_a_shop(seed) for seed in range(4)]
+    alone = [play(seed) for seed in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        together = list(threads.map(play, range(4)))
+    assert alone == together
