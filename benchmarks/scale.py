@@ -180,10 +180,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=20.0, help="of each ratio")
     parser.add_argument("--core", choices=("auto", "python", "compiled"), default="auto")
     chosen = parser.parse_args()
-    # States of the past, none of whose timers comes due while the bench runs.
-    source = list(states(lived(1_000, 30), known=True).values())
-    source = [redated(blob, max(due_of(blob), BEGAN + 400 * DAY)) for blob in source]
-    {"population": population, "timers": timers, "disk": disk}[chosen.what](source, chosen)
+    {"population": population, "timers": timers, "disk": disk}[chosen.what](past(), chosen)
+
+
+def past() -> list[bytes]:
+    """States of the simulated shop, none of whose timers comes due while a bench runs."""
+    source = states(lived(1_000, 30), known=True).values()
+    return [redated(blob, max(due_of(blob), BEGAN + 400 * DAY)) for blob in source]
 
 
 def population(source: list[bytes], chosen: Any) -> None:
