@@ -74,8 +74,8 @@ def main() -> int:
         turns = sorted(one.rate / other.rate for one, other in zip(many, few, strict=True))
         good = good and ratio >= least
         print(
-            f"{draw}: {rate(many):,.0f} events/s with {chosen.many:,} customers ({cpu(many):.1f} µs of CPU each), "
-            f"{rate(few):,.0f} with {chosen.few:,} ({cpu(few):.1f} µs): {ratio:.2f} "
+            f"{draw}: {rate(many):,.0f} events/s ({cpu(many):.1f} µs of CPU each) with {chosen.many:,} "
+            f"customers, {rate(few):,.0f} ({cpu(few):.1f} µs) with {chosen.few:,}: {ratio:.2f} "
             f"({turns[0]:.2f} to {turns[-1]:.2f} in single turns, at least {least})"
         )
     return 0 if good else 1
