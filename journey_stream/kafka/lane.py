@@ -282,6 +282,7 @@ class JourneyLane:
                 self.inputs.release(PAUSED)
                 continue
             assignment = self._assignment
+            self.inputs.hold("restore")  # what comes before `open` is lost, and would be each time
             positions = await self.inputs.seek(self._next)
             # A position that was set before a rebalance is not one any more.
             if positions is not None and self._owned.is_set() and assignment == self._assignment:
