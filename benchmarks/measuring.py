@@ -7,6 +7,7 @@ the same clock for everybody: CPU is user and system time of the whole process, 
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import subprocess
@@ -26,6 +27,7 @@ from journey_stream.broker import EmbeddedKafka
 FIRST, LAST = 0.05, 0.95
 """Shares of the events between which a run counts."""
 BATCH_BYTES = 512 * 1024
+SAMPLES_A_SECOND = 5
 
 
 class Figure(msgspec.Struct):
@@ -77,6 +79,22 @@ def sample(port: int, pid: int) -> Sample | None:
         return None
     read, done = (int(sum(float(m[1]) for m in sign.finditer(text))) for sign in (_READ, _DONE))
     return Sample(read, done, time.perf_counter(), cpu)
+
+
+async def watched(process: subprocess.Popen[bytes], port: int, seconds: float) -> list[Sample]:
+    """Look at a worker's metrics page until it ends.
+
+    Raises:
+        TimeoutError: it goes on for longer than `seconds`.
+    """
+    samples: list[Sample] = []
+    async with asyncio.timeout(seconds):
+        while process.poll() is None:
+            now = await asyncio.to_thread(sample, port, process.pid)
+            if now:
+                samples.append(now)
+            await asyncio.sleep(1 / SAMPLES_A_SECOND)
+    return samples
 
 
 def read_progress(port: int, pid: int) -> tuple[int, float, float] | None:

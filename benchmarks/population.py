@@ -32,8 +32,8 @@ from benchmarks.measuring import (
     fill,
     from_read_to_done,
     kafka_in,
-    sample,
     say,
+    watched,
 )
 from benchmarks.scale import BEGAN, later, name, past, uniform, visit, zipf
 from journey_stream.broker.embedded import free_port
@@ -190,18 +190,12 @@ async def populate(bootstrap: str, settings: dict[str, Any], count: int, states:
 
 async def worked(file: Path, port: int, seconds: float) -> list[Sample]:
     """Let a worker come to its end; how far it was, five times a second."""
-    samples: list[Sample] = []
     process = subprocess.Popen(
         [sys.executable, "-m", "journey_stream", "worker", "--config", str(file), "--exit-when-done"],
         stdout=subprocess.DEVNULL,
     )
     try:
-        async with asyncio.timeout(seconds):
-            while process.poll() is None:
-                now = await asyncio.to_thread(sample, port, process.pid)
-                if now:
-                    samples.append(now)
-                await asyncio.sleep(0.2)
+        samples = await watched(process, port, seconds)
     finally:
         process.kill()
         process.wait()

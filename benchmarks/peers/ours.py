@@ -8,7 +8,6 @@ id: an id covers everything that the history decides about a record.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import subprocess
 import sys
@@ -18,7 +17,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.measuring import Figure, Sample, command, from_read_to_done, read_all, sample
+from benchmarks.measuring import Figure, Sample, command, from_read_to_done, read_all, watched
 from benchmarks.peers import workload
 from benchmarks.peers.contestants import Contestant
 from benchmarks.peers.programs import RunFailed
@@ -31,7 +30,6 @@ from journey_stream.settings_read import parse_moment
 from journey_stream.values import Signal, Transition
 
 PREFIX = "bench"
-SAMPLES_A_SECOND = 5
 
 
 class Records(msgspec.Struct, frozen=True):
@@ -133,7 +131,7 @@ async def _worked(job: Job, file: Path, port: int) -> list[Sample]:
             stderr=errors,
         )
     try:
-        samples = await _watched(process, port, 120 + job.events / 500)
+        samples = await watched(process, port, 120 + job.events / 500)
     except TimeoutError:
         raise RunFailed("the worker took too long") from None
     finally:
@@ -154,17 +152,6 @@ def differs(found: Sequence[str], expected: Records) -> str | None:
         f"its records are not those of the replay: {len(expected.ids - once)} lost, "
         f"{len(once - expected.ids)} unexpected, {len(found) - len(once)} twice"
     )
-
-
-async def _watched(process: subprocess.Popen[bytes], port: int, seconds: float) -> list[Sample]:
-    samples: list[Sample] = []
-    async with asyncio.timeout(seconds):
-        while process.poll() is None:
-            now = await asyncio.to_thread(sample, port, process.pid)
-            if now:
-                samples.append(now)
-            await asyncio.sleep(1 / SAMPLES_A_SECOND)
-    return samples
 
 
 class _Out(msgspec.Struct):
