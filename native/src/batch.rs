@@ -6,7 +6,7 @@
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3_bytes::PyBytes;
 
 pub const MAX_BATCH_BYTES: usize = 512 * 1024;
 pub const HEADER: usize = 61;
@@ -217,6 +217,7 @@ pub struct ReadyBatch {
     records: i32,
     size: usize,
     pub bytes: Vec<u8>,
+    /// The same, once it is built: whoever writes them to a socket reads them where they are.
     built: Option<Py<PyBytes>>,
 }
 
@@ -229,7 +230,7 @@ impl ReadyBatch {
 
     /// Bytes, before or after it was built.
     pub fn len(&self, py: Python<'_>) -> usize {
-        self.built.as_ref().map_or(self.bytes.len(), |built| built.bind(py).as_bytes().len())
+        self.built.as_ref().map_or(self.bytes.len(), |built| built.bind(py).get().as_slice().len())
     }
 }
 
@@ -280,16 +281,16 @@ impl ReadyBatch {
     }
 
     /// The bytes; asked again (for another attempt), the same ones.
-    fn _build(&mut self, py: Python<'_>) -> Py<PyBytes> {
+    fn _build(&mut self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
         if let Some(built) = &self.built {
-            return built.clone_ref(py);
+            return Ok(built.clone_ref(py));
         }
         let mut bytes = std::mem::take(&mut self.bytes);
         let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
         write(&mut bytes, CRC_AT, crc.to_be_bytes());
-        let built = PyBytes::new(py, &bytes).unbind();
+        let built = Py::new(py, PyBytes::from(bytes))?;
         self.built = Some(built.clone_ref(py));
-        built
+        Ok(built)
     }
 }
 

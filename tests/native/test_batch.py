@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Callable
 from typing import Any
 
@@ -83,6 +84,19 @@ def test_a_ready_batch_is_closed_and_belongs_to_who_built_it() -> None:
     ready._build()
     with pytest.raises(RuntimeError, match="belongs to the producer"):
         ready._set_producer_state(1, 1, 1)
+
+
+def test_what_was_built_is_read_where_it_lies() -> None:
+    [ready] = native.ready_batches([(b"k", b"v" * 1_000_000, [])], [5], True)
+    tracemalloc.start()
+    try:
+        built = ready._build()
+        seen = [memoryview(built), memoryview(ready._build())]
+        assert tracemalloc.get_traced_memory()[1] < 10_000
+    finally:
+        tracemalloc.stop()
+    assert all(view.readonly and len(view) == len(built) > 1_000_000 for view in seen)
+    assert b"".join([b"before", built, b"behind"]) == b"before" + bytes(built) + b"behind"
 
 
 # On a real Kafka.

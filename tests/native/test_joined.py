@@ -26,7 +26,7 @@ def read(batches: list[Any]) -> list[tuple[int, Any, Any, Any]]:
     found = []
     for batch in batches:
         batch._set_producer_state(1, 0, 0)
-        records = MemoryRecords(batch._build())
+        records = MemoryRecords(bytes(batch._build()))
         while records.has_next():
             one = records.next_batch()
             assert one is not None
