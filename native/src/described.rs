@@ -10,6 +10,7 @@ use crate::paths::Get;
 use crate::profile::{ContextPlaces, Update};
 use crate::program::{self as made, After, AfterMoves, ByStage, Program};
 use crate::reads::{Merged, Read};
+use crate::record::Member;
 use crate::value::from_json;
 use serde::Deserialize;
 use serde_json::Value;
@@ -246,7 +247,13 @@ fn timer(d: Timer) -> Made<made::Timer> {
 }
 
 fn journey(d: Journey, vocab: &Vocab) -> Made<made::Journey> {
+    let names: Vec<String> = d.attributes.iter().map(|(name, _)| name.clone()).collect();
+    let place = |name: &String| {
+        let found = names.iter().position(|other| other == name);
+        found.ok_or_else(|| format!("{name:?} is approximate, and no attribute of {:?}", d.id))
+    };
     Ok(made::Journey {
+        members: names.iter().map(|name| Member::of(name)).collect(),
         attributes: d
             .attributes
             .into_iter()
@@ -255,7 +262,7 @@ fn journey(d: Journey, vocab: &Vocab) -> Made<made::Journey> {
         approximate: d
             .approximate
             .into_iter()
-            .map(|(name, read)| Ok((name, Merged::parse(&read)?)))
+            .map(|(name, read)| Ok((place(&name)?, Merged::parse(&read)?)))
             .collect::<Made<_>>()?,
         entries: d.entries.into_iter().map(entry).collect(),
         stage_slots: d.stage_slots.iter().map(|(slot, empty)| (*slot, from_json(empty))).collect(),

@@ -88,13 +88,7 @@ impl Encoder {
     }
 
     pub fn transition(&mut self, out: &mut Batches, r: &Transition, spoken: &mut Spoken) -> Res<()> {
-        spoken.take_in(
-            &self.tables.journeys[r.journey].attributes,
-            r.journey,
-            &r.about,
-            &r.said,
-            r.occurred_at,
-        )?;
+        spoken.take_in(&r.about, r.occurred_at)?;
         let j = &self.tables.journeys[r.journey];
         let to = at(r.to, j.stages.len())?;
         let (rule, own) = match r.ruling {
@@ -156,7 +150,7 @@ impl Encoder {
         json::put(v, ",\"loop\":");
         json::int(v, r.loops);
         v.push(b',');
-        v.extend_from_slice(&spoken.attributes);
+        v.extend_from_slice(r.said.json());
         v.extend_from_slice(&spoken.rest);
         json::bool(v, r.late);
         v.push(b',');
@@ -171,13 +165,7 @@ impl Encoder {
     }
 
     pub fn signal(&mut self, out: &mut Batches, r: &Signal, spoken: &mut Spoken) -> Res<()> {
-        spoken.take_in(
-            &self.tables.journeys[r.journey].attributes,
-            r.journey,
-            &r.about,
-            &r.said,
-            r.occurred_at,
-        )?;
+        spoken.take_in(&r.about, r.occurred_at)?;
         let (j, call) = (&self.tables.journeys[r.journey], &self.tables.calls[r.call]);
         let stage = at(r.stage, j.stages.len())?;
         let kind = call.kind.as_ref().unwrap_or(&j.kinds[stage]);
@@ -231,7 +219,7 @@ impl Encoder {
             json::val(v, value)?;
         }
         json::put(v, "},");
-        v.extend_from_slice(&spoken.attributes);
+        v.extend_from_slice(r.said.json());
         v.extend_from_slice(&spoken.rest);
         json::bool(v, r.late);
         v.push(b',');
@@ -247,13 +235,7 @@ impl Encoder {
 
     /// The stage now, after a change of stage (`stages.entered`).
     pub fn stage(&mut self, out: &mut Batches, r: &Transition, spoken: &mut Spoken) -> Res<()> {
-        spoken.take_in(
-            &self.tables.journeys[r.journey].attributes,
-            r.journey,
-            &r.about,
-            &r.said,
-            r.occurred_at,
-        )?;
+        spoken.take_in(&r.about, r.occurred_at)?;
         let j = &self.tables.journeys[r.journey];
         let to = at(r.to, j.stages.len())?;
         let own = r.ruling.and_then(|place| self.tables.rulings[place].1.as_ref());
@@ -279,7 +261,7 @@ impl Encoder {
         json::put(v, ",\"transition_id\":\"");
         json::hex(v, &r.id);
         json::put(v, "\",");
-        v.extend_from_slice(&spoken.attributes[..spoken.cut]);
+        v.extend_from_slice(r.said.json_attributes());
         v.extend_from_slice(&spoken.tail);
         v.push(b'}');
         spoken.name("stage:", &hex(&r.id), &r.about.person);

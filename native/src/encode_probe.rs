@@ -5,7 +5,8 @@
 use crate::batch::{ReadyBatch, MAX_BATCH_BYTES};
 use crate::encode::{Encoder, Outbox};
 use crate::encode_tables::{CallNames, JourneyNames, RulingNames, Tables};
-use crate::record::{About, Cause, Gone, Record, Said, Signal, Transition};
+use crate::expr_ops::V;
+use crate::record::{About, Cause, Gone, Member, Record, Said, Signal, Transition};
 use crate::value::{damaged, Damaged, Reader, Res, Val};
 use compact_str::CompactString;
 use pyo3::exceptions::PyValueError;
@@ -48,19 +49,22 @@ fn float(r: &mut Reader) -> Res<f64> {
     }
 }
 
-fn names(bytes: &[u8]) -> Res<Encoder> {
+/// The encoder of a program, and the names of its journeys' attributes.
+fn names(bytes: &[u8]) -> Res<(Encoder, Vec<Vec<Member>>)> {
     let r = &mut Reader::new(bytes);
     r.array()?;
+    let mut members = Vec::new();
     let journeys = all(r, |r| {
         r.array()?;
-        Ok(JourneyNames {
+        let made = JourneyNames {
             id: text(r)?,
             version: r.int()?,
             stages: all(r, text)?,
             kinds: all(r, text)?,
             owners: all(r, |r| opt(r, text))?,
-            attributes: all(r, text)?,
-        })
+        };
+        members.push(all(r, |r| Ok(Member::of(r.text()?)))?);
+        Ok(made)
     })?;
     let rulings = all(r, |r| {
         r.array()?;
@@ -76,7 +80,7 @@ fn names(bytes: &[u8]) -> Res<Encoder> {
             payload: all(r, text)?,
         })
     })?;
-    Ok(Encoder::new(Tables::new(journeys, rulings, calls)))
+    Ok((Encoder::new(Tables::new(journeys, rulings, calls)), members))
 }
 
 fn about(r: &mut Reader) -> Res<About> {
@@ -97,18 +101,40 @@ fn about(r: &mut Reader) -> Res<About> {
     })
 }
 
-fn said(r: &mut Reader) -> Res<Said> {
-    Ok(Said { attributes: vals(r)?, approximate: all(r, |r| Ok(r.int()? as usize))? })
+/// What travels with a record, its id, and its journey.
+fn said(r: &mut Reader, members: &[Vec<Member>]) -> Res<(Arc<Said>, [u8; 16], usize)> {
+    let (values, approximate) = (vals(r)?, all(r, |r| Ok(r.int()? as usize))?);
+    let (id, journey) = (id(r)?, r.int()? as usize);
+    let (values, approximate) = (values.iter().map(V::Ref), approximate.iter().copied());
+    let said = Said::of(&members[journey], values, approximate, &mut Default::default())?;
+    Ok((Arc::new(said), id, journey))
 }
 
-fn record(r: &mut Reader) -> Res<Record> {
+fn record(r: &mut Reader, members: &[Vec<Member>]) -> Res<Record> {
     r.array()?;
-    Ok(match r.text()? {
-        "transition" => Record::Transition(Transition {
-            about: Arc::new(about(r)?),
-            said: Arc::new(said(r)?),
-            id: id(r)?,
+    let sort = r.text()?;
+    if sort == "gone" {
+        // A tombstone says nothing but its key.
+        return Ok(Record::Gone(Gone {
+            person: r.text()?.into(),
+            known: false,
+            anonymous_id: None,
+            account_id: None,
             journey: r.int()? as usize,
+            left: r.int()?,
+            entered_at: 0,
+            sequence: 0,
+            test: false,
+        }));
+    }
+    let about = Arc::new(about(r)?);
+    let (said, id, journey) = said(r, members)?;
+    Ok(match sort {
+        "transition" => Record::Transition(Transition {
+            about,
+            said,
+            id,
+            journey,
             from: r.int()?,
             to: r.int()?,
             direction: r.int()? as i8,
@@ -124,11 +150,11 @@ fn record(r: &mut Reader) -> Res<Record> {
             loops: r.int()?,
             late: r.bool()?,
         }),
-        "signal" => Record::Signal(Signal {
-            about: Arc::new(about(r)?),
-            said: Arc::new(said(r)?),
-            id: id(r)?,
-            journey: r.int()? as usize,
+        _ => Record::Signal(Signal {
+            about,
+            said,
+            id,
+            journey,
             call: r.int()? as usize,
             cancelled: r.bool()?,
             stage: r.int()?,
@@ -139,18 +165,6 @@ fn record(r: &mut Reader) -> Res<Record> {
             sequence: r.int()?,
             payload: vals(r)?,
             late: r.bool()?,
-        }),
-        // A tombstone says nothing but its key.
-        _ => Record::Gone(Gone {
-            person: r.text()?.into(),
-            known: false,
-            anonymous_id: None,
-            account_id: None,
-            journey: r.int()? as usize,
-            left: r.int()?,
-            entered_at: 0,
-            sequence: 0,
-            test: false,
         }),
     })
 }
@@ -168,8 +182,8 @@ pub fn probe_encode(
     limit: usize,
     rounds: u32,
 ) -> PyResult<Encoded> {
-    let mut encoder = names(program).map_err(error)?;
-    let records = all(&mut Reader::new(records), record).map_err(error)?;
+    let (mut encoder, members) = names(program).map_err(error)?;
+    let records = all(&mut Reader::new(records), |r| record(r, &members)).map_err(error)?;
     let started = Instant::now();
     let mut taken = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {

@@ -13,7 +13,6 @@ pub struct JourneyNames {
     pub stages: Vec<String>,
     pub kinds: Vec<String>,
     pub owners: Vec<Option<String>>,
-    pub attributes: Vec<String>,
 }
 
 /// ... of a signal rule.
@@ -65,8 +64,6 @@ pub struct Journey {
     pub stages: Vec<Text>,
     pub kinds: Vec<Text>,
     pub owners: Vec<Option<Text>>,
-    /// `"name":` of each attribute.
-    pub attributes: Vec<Vec<u8>>,
 }
 
 pub struct Call {
@@ -120,7 +117,6 @@ impl Tables {
             stages: j.stages.clone(),
             kinds: j.kinds.clone(),
             owners: j.owners.clone(),
-            attributes: j.attributes.iter().map(|(name, _)| name.clone()).collect(),
         });
         let rulings = p.rulings.iter().map(|r| RulingNames { id: r.id.clone(), owner: r.owner.clone() });
         let calls = p.calls.iter().map(|c| CallNames {
@@ -146,7 +142,6 @@ impl Tables {
                 stages: names.stages.iter().map(|stage| Text::new(stage)).collect(),
                 kinds: names.kinds.iter().map(|kind| Text::new(kind)).collect(),
                 owners: names.owners.iter().map(|owner| Text::opt(owner.as_deref())).collect(),
-                attributes: members(&names.attributes),
                 names,
             }
         });

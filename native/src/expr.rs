@@ -156,7 +156,7 @@ fn value<'a>(x: &'a Expr, s: &'a Scope<'a>, vars: Around<'a>) -> V<'a> {
         Expr::Lit(value) => V::Ref(value),
         Expr::Var(up) => variable(*up, vars).map_or(V::NIL, Item::value),
         Expr::Event(get) => s.e.map_or(V::NIL, |e| paths::look(get, e, s.t, &s.p.vocab)),
-        Expr::Read(read) => V::Own(reads::read(read, s.p, s.c, s.t)),
+        Expr::Read(read) => reads::read(read, s.p, s.c, s.t),
         Expr::Before(place) => found(s.c.before.as_ref().and_then(|all| all.get(*place))),
         Expr::Dwell(journey) => {
             s.c.entered

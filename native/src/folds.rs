@@ -3,6 +3,7 @@
 //! In: a slot's value, an event's value and id. Out: the slot changed in place, or what it reads as. A slot of
 //! another shape than the fold's is `Damaged`.
 
+use crate::expr_ops::V;
 use crate::parse::{flag, index, text};
 use crate::value::{damaged, Res, Val};
 use compact_str::CompactString;
@@ -299,24 +300,24 @@ impl Fold {
     }
 
     /// The value of what the slot holds.
-    pub fn read(&self, held: &Val) -> Val {
-        let first = || match held {
-            Val::List(parts) => parts.first().cloned(),
-            _ => None,
+    pub fn read<'a>(&self, held: &'a Val) -> V<'a> {
+        let first_or = |nothing: Val| match held {
+            Val::List(parts) if !parts.is_empty() => V::Ref(&parts[0]),
+            _ => V::Own(nothing),
         };
         match self {
-            Fold::Sum => or_zero(held),
-            Fold::Identified { sum, .. } => first().unwrap_or(if *sum { Val::Num(0.0) } else { Val::Int(0) }),
-            Fold::Mean => match held {
+            Fold::Sum => V::Own(or_zero(held)),
+            Fold::Identified { sum, .. } => first_or(if *sum { Val::Num(0.0) } else { Val::Int(0) }),
+            Fold::Mean => V::Own(match held {
                 Val::List(parts) => match (parts.first().and_then(number), parts.get(1).and_then(number)) {
                     (Some(sum), Some(n)) if n != 0.0 => Val::Num(sum / n),
                     _ => Val::Nil,
                 },
                 _ => Val::Nil,
-            },
-            Fold::Distinct { .. } => first().unwrap_or_else(|| Val::List(Vec::new())),
-            Fold::Map { .. } => first().unwrap_or_else(|| Val::Map(Vec::new())),
-            _ => held.clone(),
+            }),
+            Fold::Distinct { .. } => first_or(Val::List(Vec::new())),
+            Fold::Map { .. } => first_or(Val::Map(Vec::new())),
+            _ => V::Ref(held),
         }
     }
 

@@ -77,6 +77,7 @@ fn journey(stages: Vec<String>) -> Journey {
         ranks: vec![],
         start: 0,
         attributes: vec![],
+        members: vec![],
         approximate: vec![],
         others: vec![],
         entered_by_newcomers: false,

@@ -2,6 +2,7 @@
 //! to (`engine/attributes.py`; `over: stage` is a plain slot that entering a stage empties).
 
 use crate::customer::Customer;
+use crate::expr_ops::V;
 use crate::folds::{shape, Fold, Given};
 use crate::parse::{index, part, text, whole};
 use crate::value::{damaged, Res, Val};
@@ -118,15 +119,15 @@ impl Place {
         (tag == *c.sessions.get(*session)? && t.saturating_sub(c.active) <= *silence).then_some(held)
     }
 
-    pub fn read(&self, c: &Customer, t: i64) -> Val {
+    pub fn read<'a>(&self, c: &'a Customer, t: i64) -> V<'a> {
         match self {
-            Place::Slot { slot, fold } => c.attrs.get(*slot).map_or(Val::Nil, |held| fold.read(held)),
+            Place::Slot { slot, fold } => c.attrs.get(*slot).map_or(V::NIL, |held| fold.read(held)),
             Place::Window { slot, window } => {
-                c.attrs.get(*slot).map_or(Val::Nil, |held| window.read(held, t))
+                c.attrs.get(*slot).map_or(V::NIL, |held| V::Own(window.read(held, t)))
             }
             Place::Session { fold, .. } => match self.present(c, t) {
                 Some(held) => fold.read(held),
-                None => fold.read(&fold.empty()),
+                None => V::Own(fold.read(&fold.empty()).own()),
             },
         }
     }

@@ -32,6 +32,7 @@ pub struct Run {
     about: Option<Arc<About>>,
     said: Vec<Option<Arc<Said>>>,
     scratch: Vec<u8>,
+    saying: (Vec<u8>, Vec<u8>),
 }
 
 impl Run {
@@ -104,26 +105,19 @@ fn about(at: &At, c: &Customer, run: &mut Run) -> Arc<About> {
     about
 }
 
-fn said(at: &At, c: &Customer, j: usize, run: &mut Run) -> Arc<Said> {
+fn said(at: &At, c: &Customer, j: usize, run: &mut Run) -> Res<Arc<Said>> {
     if run.said.len() <= j {
         run.said.resize(at.p.journeys.len(), None);
     }
     if let Some(said) = &run.said[j] {
-        return said.clone();
+        return Ok(said.clone());
     }
     let journey = &at.p.journeys[j];
-    let names = &journey.attributes;
-    let said = Arc::new(Said {
-        attributes: names.iter().map(|(_, r)| read(r, at.p, c, at.t)).collect(),
-        approximate: journey
-            .approximate
-            .iter()
-            .filter(|(_, h)| merged(h, c, at.t))
-            .map(|(name, _)| names.iter().position(|(other, _)| other == name).unwrap_or(0))
-            .collect(),
-    });
+    let values = journey.attributes.iter().map(|(_, r)| read(r, at.p, c, at.t));
+    let approximate = journey.approximate.iter().filter(|(_, h)| merged(h, c, at.t)).map(|(place, _)| *place);
+    let said = Arc::new(Said::of(&journey.members, values, approximate, &mut run.saying)?);
     run.said[j] = Some(said.clone());
-    said
+    Ok(said)
 }
 
 /// A reason that a guard gave: a text, or unknown.
@@ -135,17 +129,10 @@ fn text_of(value: Val) -> Res<Option<CompactString>> {
     }
 }
 
-fn put_said(out: &mut Vec<u8>, at: &At, c: &Customer, j: usize, said: &Said, about: &About) {
-    let names = &at.p.journeys[j].attributes;
-    value::put_map(out, names.len());
-    for ((name, _), found) in names.iter().zip(&said.attributes) {
-        value::put_str(out, name);
-        value::put_val(out, found);
-    }
-    value::put_array(out, said.approximate.len());
-    for place in &said.approximate {
-        value::put_str(out, &names[*place].0);
-    }
+fn put_said(out: &mut Vec<u8>, c: &Customer, said: &Said, about: &About) {
+    let (attributes, approximate) = said.packed();
+    out.extend_from_slice(attributes);
+    out.extend_from_slice(approximate);
     value::put_array(out, 8);
     value::put_int(out, about.consent);
     value::put_bool(out, about.over_contacted);
@@ -192,7 +179,7 @@ pub fn move_to(
         None => None,
     };
     let about = about(at, c, run);
-    let said = said(at, c, j, run);
+    let said = said(at, c, j, run)?;
     let entries = c.entries[j].get_or_insert_with(IntMap::new);
     let number = find(entries, target).copied().unwrap_or(0) + 1;
     set(entries, target, number);
@@ -225,7 +212,7 @@ pub fn move_to(
     crate::customer::put_opt_int(&mut out, entered_at);
     value::put_int(&mut out, number);
     value::put_int(&mut out, c.loops[j]);
-    put_said(&mut out, at, c, j, &said, &about);
+    put_said(&mut out, c, &said, &about);
     let id = digest16(&out);
     run.scratch = out;
     run.records.push(Record::Transition(Transition {
@@ -344,7 +331,7 @@ pub fn call(
     };
     let payload: Vec<Val> = rule.payload.iter().map(|(_, guard)| at.eval(*guard, c)).collect();
     let about = about(at, c, run);
-    let said = said(at, c, j, run);
+    let said = said(at, c, j, run)?;
     let journey = &at.p.journeys[j];
     let mut out = std::mem::take(&mut run.scratch);
     out.clear();
@@ -363,7 +350,7 @@ pub fn call(
         value::put_str(&mut out, name);
         value::put_val(&mut out, found);
     }
-    put_said(&mut out, at, c, j, &said, &about);
+    put_said(&mut out, c, &said, &about);
     let id = digest16(&out);
     run.scratch = out;
     let until = match rule.expires {
@@ -443,7 +430,7 @@ pub fn cancel(
         let Ok(id) = <[u8; 16]>::try_from(entry.id.as_slice()) else {
             return damaged("a raised signal without its id");
         };
-        let shared = (about(at, c, run), said(at, c, j, run));
+        let shared = (about(at, c, run), said(at, c, j, run)?);
         let reason = rule.reason.as_deref().map(CompactString::new);
         let told =
             Told { id, cancelled: true, until: entry.until, reason, payload: Vec::new(), by_event: true };

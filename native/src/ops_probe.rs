@@ -74,7 +74,7 @@ impl OpsProbe {
         put_array(&mut out, 2);
         put_array(&mut out, journey.attributes.len());
         for (_, each) in &journey.attributes {
-            put_val(&mut out, &read(each, p, &c, t));
+            put_val(&mut out, &read(each, p, &c, t).own());
         }
         put_array(&mut out, journey.approximate.len());
         for (_, each) in &journey.approximate {

@@ -10,6 +10,7 @@ use crate::ops::{Op, Sequence};
 use crate::paths::Get;
 use crate::profile::{ContextPlaces, Update};
 use crate::reads::{Merged, Read};
+use crate::record::Member;
 use crate::value::Val;
 
 pub type Guard = usize;
@@ -98,7 +99,10 @@ pub struct Journey {
     pub start: i64,
     /// What travels with records.
     pub attributes: Vec<(String, Read)>,
-    pub approximate: Vec<(String, Merged)>,
+    /// Their names, as they are written.
+    pub members: Vec<Member>,
+    /// By place among the attributes.
+    pub approximate: Vec<(usize, Merged)>,
     pub others: Vec<usize>,
     pub entered_by_newcomers: bool,
     pub entries: Vec<Entry>,

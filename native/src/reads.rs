@@ -3,6 +3,7 @@
 use crate::customer::Customer;
 use crate::event::Vocab;
 use crate::expr::{eval, Scope};
+use crate::expr_ops::V;
 use crate::kept::Place;
 use crate::parse::{index, part, text, whole};
 use crate::program::{Guard, Program};
@@ -51,10 +52,11 @@ impl Merged {
     }
 }
 
-pub fn read(r: &Read, p: &Program, c: &Customer, t: i64) -> Val {
+/// The value of an attribute: where the state holds it as it is, it is not copied.
+pub fn read<'a>(r: &Read, p: &'a Program, c: &'a Customer, t: i64) -> V<'a> {
     let held = |slot: &usize| c.attrs.get(*slot).unwrap_or(&Val::Nil);
-    match r {
-        Read::Kept(place) => place.read(c, t),
+    V::Own(match r {
+        Read::Kept(place) => return place.read(c, t),
         Read::Open(slot) => spans::count(held(slot)),
         Read::Oldest(slot) => spans::age(held(slot), t),
         Read::Elapsed(slot) => spans::last(held(slot)),
@@ -63,7 +65,7 @@ pub fn read(r: &Read, p: &Program, c: &Customer, t: i64) -> Val {
             Some(guard) => eval(guard, &Scope { p, c, e: None, t }),
             None => Val::Nil,
         },
-    }
+    })
 }
 
 pub fn merged(m: &Merged, c: &Customer, t: i64) -> bool {

@@ -58,11 +58,8 @@ pub fn cancelled_id(
         put_val(o, value);
     }
     put_str(o, "attributes");
-    put_map(o, journey.attributes.len());
-    for (name, value) in journey.attributes.iter().zip(&r.said.attributes) {
-        put_str(o, name);
-        put_val(o, value);
-    }
+    let (attributes, approximate) = r.said.packed();
+    o.extend_from_slice(attributes);
     put_str(o, "contactable");
     put_map(o, 5);
     for (channel, answer) in contactable(about.consent) {
@@ -77,10 +74,7 @@ pub fn cancelled_id(
     flag(o, "replay", false);
     named(o, "person", &about.person);
     put_str(o, "approximate");
-    put_array(o, r.said.approximate.len());
-    for place in &r.said.approximate {
-        put_str(o, &journey.attributes[*place]);
-    }
+    o.extend_from_slice(approximate);
     put_str(o, "partial");
     put_array(o, 0);
     put_str(o, "corrects");

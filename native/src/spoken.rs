@@ -1,10 +1,10 @@
-//! What records of one event say alike, written once: who, why, and what travels with a journey's records.
+//! What records of one event say alike, written once: who, and why. (`record.Said` is written when it is said.)
 //!
 //! In: the shared parts of records. Out: the bytes of their JSON, kept as long as the next record says the same.
 
 use crate::batch::{put_header, put_varint};
 use crate::json;
-use crate::record::{About, Said};
+use crate::record::About;
 use crate::value::Res;
 use std::sync::Arc;
 
@@ -28,10 +28,6 @@ pub struct Spoken {
     pub rest: Vec<u8>,
     /// `"test":..,"replay":..`
     pub tail: Vec<u8>,
-    said: Option<(Arc<Said>, usize)>,
-    /// `"attributes":{..},` and, behind `cut`, `"approximate":[..],"partial":[],`
-    pub attributes: Vec<u8>,
-    pub cut: usize,
     pub key: Vec<u8>,
     pub value: Vec<u8>,
     /// The headers of this record alone.
@@ -42,15 +38,8 @@ pub struct Spoken {
 }
 
 impl Spoken {
-    /// Write what is not written yet. `names` are those of the journey's attributes, as JSON members.
-    pub fn take_in(
-        &mut self,
-        names: &[Vec<u8>],
-        journey: usize,
-        about: &Arc<About>,
-        said: &Arc<Said>,
-        at: i64,
-    ) -> Res<()> {
+    /// Write what is not written yet.
+    pub fn take_in(&mut self, about: &Arc<About>, at: i64) -> Res<()> {
         if self.time_of != Some(at) {
             self.time.clear();
             self.time_of = None;
@@ -61,11 +50,6 @@ impl Spoken {
             self.about = None;
             self.write_about(about)?;
             self.about = Some(about.clone());
-        }
-        if !self.said.as_ref().is_some_and(|(held, of)| *of == journey && Arc::ptr_eq(held, said)) {
-            self.said = None;
-            self.write_said(names, said)?;
-            self.said = Some((said.clone(), journey));
         }
         Ok(())
     }
@@ -114,31 +98,6 @@ impl Spoken {
         json::bool(tail, about.test);
         json::put(tail, ",\"replay\":");
         json::bool(tail, about.replay);
-        Ok(())
-    }
-
-    fn write_said(&mut self, names: &[Vec<u8>], said: &Said) -> Res<()> {
-        let out = &mut self.attributes;
-        out.clear();
-        json::put(out, "\"attributes\":{");
-        for (place, (name, value)) in names.iter().zip(&said.attributes).enumerate() {
-            if place > 0 {
-                out.push(b',');
-            }
-            out.extend_from_slice(name);
-            json::val(out, value)?;
-        }
-        json::put(out, "},");
-        self.cut = out.len();
-        json::put(out, "\"approximate\":[");
-        for (place, attribute) in said.approximate.iter().enumerate() {
-            if place > 0 {
-                out.push(b',');
-            }
-            let member = &names[*attribute];
-            out.extend_from_slice(&member[..member.len() - 1]); // without its colon
-        }
-        json::put(out, "],\"partial\":[],");
         Ok(())
     }
 

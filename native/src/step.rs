@@ -75,7 +75,7 @@ fn here<T>(by_stage: &[Vec<T>], stage: i64) -> &[T] {
 fn take_before(p: &Program, c: &mut Customer, places: &[usize], t: i64) {
     let mut before = vec![Val::Nil; p.befores.len()];
     for place in places {
-        before[*place] = read(&p.befores[*place], p, c, t);
+        before[*place] = read(&p.befores[*place], p, c, t).own();
     }
     c.before = Some(before);
 }

@@ -1,9 +1,10 @@
 //! Records as the structs of `values`, for whoever looks at them one by one (tests, tools): not the fast way.
 
 use crate::customer::NOWHERE;
+use crate::partition::failed;
 use crate::program::Program;
 use crate::record::{About, Gone, Record, Said, Signal, Transition};
-use crate::value::Val;
+use crate::value::{Reader, Res, Val};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};
 
@@ -56,19 +57,17 @@ fn hex(id: &[u8; 16]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn said<'py>(
-    py: Python<'py>,
-    p: &Program,
-    j: usize,
-    said: &Said,
-) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyTuple>)> {
-    let names = &p.journeys[j].attributes;
+fn said<'py>(py: Python<'py>, said: &Said) -> PyResult<(Bound<'py, PyDict>, Bound<'py, PyTuple>)> {
+    let (packed, approximate) = said.packed();
     let attributes = PyDict::new(py);
-    for ((name, _), value) in names.iter().zip(&said.attributes) {
-        attributes.set_item(name, val(py, value)?)?;
+    let mut r = Reader::new(packed);
+    for _ in 0..r.map().map_err(failed)? {
+        attributes.set_item(r.text().map_err(failed)?, val(py, &r.val().map_err(failed)?)?)?;
     }
-    let approximate = PyTuple::new(py, said.approximate.iter().map(|place| names[*place].0.as_str()))?;
-    Ok((attributes, approximate))
+    let mut r = Reader::new(approximate);
+    let count = r.array().map_err(failed)?;
+    let names: Res<Vec<&str>> = (0..count).map(|_| r.text()).collect();
+    Ok((attributes, PyTuple::new(py, names.map_err(failed)?)?))
 }
 
 fn contactable(py: Python, classes: &Classes, consent: i64) -> PyResult<Py<PyAny>> {
@@ -92,7 +91,7 @@ pub fn record(py: Python, p: &Program, classes: &Classes, record: &Record) -> Py
 
 fn transition(py: Python, p: &Program, classes: &Classes, r: &Transition) -> PyResult<Py<PyAny>> {
     let (about, journey) = (&r.about, &p.journeys[r.journey]);
-    let (attributes, approximate) = said(py, p, r.journey, &r.said)?;
+    let (attributes, approximate) = said(py, &r.said)?;
     let ruling = r.ruling.map(|place| &p.rulings[place]);
     let from = (r.from != NOWHERE).then_some(r.from as usize);
     let made = PyDict::new(py);
@@ -138,7 +137,7 @@ fn transition(py: Python, p: &Program, classes: &Classes, r: &Transition) -> PyR
 
 fn signal(py: Python, p: &Program, classes: &Classes, r: &Signal) -> PyResult<Py<PyAny>> {
     let (about, journey, rule) = (&r.about, &p.journeys[r.journey], &p.calls[r.call]);
-    let (attributes, approximate) = said(py, p, r.journey, &r.said)?;
+    let (attributes, approximate) = said(py, &r.said)?;
     let payload = PyDict::new(py);
     for ((name, _), value) in rule.payload.iter().zip(&r.payload) {
         payload.set_item(name, val(py, value)?)?;
