@@ -2,7 +2,8 @@
 
 Enters: who takes part, how many events, customers and repetitions. Leaves: the runs of each, and why somebody
 did not run. Strategy: in each turn everybody runs once, beginning with another one each time, so that a
-machine that gets slower or quicker does so for all. What a run wrote is deleted before the next begins.
+machine that gets slower or quicker does so for all. What a run wrote is gone before the next begins, also
+from the disk: nobody pays for what another left.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.measuring import Figure, create_topics, drop_topics, fill, read_all, say
+from benchmarks.measuring import Figure, cleared, create_topics, drop_topics, fill, read_all, say
 from benchmarks.peers import ours, programs, workload
 from benchmarks.peers.contestants import Contestant
 from benchmarks.peers.programs import NotRunnable, Place, RunFailed
@@ -82,6 +83,7 @@ class Bench:
                     continue
                 try:
                     figure = await self._one(contestant, turn)
+                    await cleared(self.folder / "kafka")
                 except RunFailed as error:
                     say(f"turn {turn + 1}: {contestant.title} FAILED, no figure of it counts: {error}")
                     self.outcome.failed[contestant.name] = str(error)

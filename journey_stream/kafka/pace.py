@@ -2,8 +2,8 @@
 
 In: what the settings allow, what the commits so far have cost, whether more waits to be worked on. Out: how
 long to wait after a commit, and how much one transaction may hold. Strategy: three rules. Caught up, a lane
-waits only a few times as long as its commits take, so that readers hear soon and brokers and worker do not
-spend themselves on commits: one that was slow lengthens the next wait, up to a bound. In a backlog nobody
+waits only as long as its commits take, so that readers hear soon and brokers and worker do not spend
+themselves on commits: one that was slow lengthens the next wait, up to a bound. In a backlog nobody
 is waiting for the latest record, and it waits as long as it may. And whatever the time, a transaction is
 closed before it grows so large that it might outlast its time-out: by records, by bytes, by the time that
 records take.
@@ -15,8 +15,8 @@ from typing import Final
 
 import msgspec
 
-COMMITS_PER_WAIT: Final = 2.0
-"""Caught up, a lane waits this many times as long as a commit takes: a third of its time for commits."""
+COMMITS_PER_WAIT: Final = 1.0
+"""Caught up, a lane waits this many times as long as a commit takes: half of its time for commits (0025)."""
 STRETCH: Final = 5.0
 """But never longer than so many times the shortest wait, however slow commits are."""
 COMMIT_BUDGET: Final = 15.0

@@ -35,7 +35,7 @@ def test_a_lane_that_keeps_up_commits_soon_and_one_in_a_backlog_seldom() -> None
 
 
 def test_slow_commits_make_the_next_ones_rarer_and_quick_ones_bring_them_back() -> None:
-    slow = learned(NEW, [(0.025, 10, 1000)])
+    slow = learned(NEW, [(0.05, 10, 1000)])
     assert 0.05 == slow.wait(behind=False)
     assert 0.1 == learned(NEW, [(3.0, 10, 1000)]).wait(behind=False), "but not without bound"
     assert 0.02 == learned(slow, [(0.001, 10, 1000)] * 20).wait(behind=False)
@@ -50,7 +50,7 @@ def test_a_transaction_is_closed_by_records_by_bytes_or_by_the_time_that_records
 
 
 def test_progress_alone_says_nothing_of_what_events_cost() -> None:
-    pace = NEW.after(0.025, 0, 50)
+    pace = NEW.after(0.05, 0, 50)
     assert (10_000, 0.05) == (pace.most, pace.wait(behind=False))
 
 
