@@ -38,6 +38,9 @@ FAMILIES: dict[str, Callable[[], Iterator[Plan]]] = {
         lambda step: Plan([Stop(step, paused=True, wakes=(0.05, 0.3, 1.0)[step % 3])])
     ),
     "goes through a rebalance": lambda: every_step(lambda step: Plan(rebalance=step)),
+    "goes through a rebalance, and brokers are slow": lambda: every_step(
+        lambda step: Plan(rebalance=step, slow=0.02), 12
+    ),
     "has a request that fails": lambda: (
         Plan(faults={request: fault})
         for request in range(1, len(undisturbed().requests) + 1)
@@ -82,12 +85,22 @@ async def _never(self: Inputs) -> None:
     """Instead of sending on."""
 
 
+async def _while_fetching(self: Inputs, offset: int | None) -> Any:
+    """Set positions as batches come, which are lost until all are set, each time anew."""
+    self.release("restore")
+    return await SEEK(self, offset)
+
+
+SEEK = Inputs.seek
+
+
 def _from_the_beginning(self: Direct, kept: Any, first: int) -> int:
     self.position = first
     return first
 
 
 MUTANTS = {
+    "batches come while positions are set": (Inputs, "seek", _while_fetching),
     "what waited is not read again": (Direct, "_take_again", lambda self, records: None),
     "what belongs elsewhere is not sent on": (Inputs, "send_on", _never),
     "the position is forgotten": (Direct, "restore", _from_the_beginning),
@@ -96,6 +109,9 @@ MUTANTS = {
 
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_the_driver_notices_when(mutant: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    plans = list(every_step(lambda step: Plan([Stop(step)]), 5))
+    plans = [
+        *every_step(lambda step: Plan([Stop(step)]), 5),
+        *every_step(lambda step: Plan(rebalance=step, slow=0.02), 40),
+    ]
     monkeypatch.setattr(*MUTANTS[mutant])
     assert any(played(plan).problems for plan in plans)
