@@ -164,7 +164,8 @@ async def test_a_transaction_that_timed_out_in_the_middle_of_a_checkpoint_never_
 ) -> None:
     settings, one, _ = network
     async with rounds(settings, tmp_path) as on:
-        worker = on.start_worker("transaction=4", through=one.address)
+        # A request must not time out while the worker is stopped: it is to hear what became of its transaction.
+        worker = on.start_worker("transaction=4", "request=30", through=one.address)
         await becomes_well(worker)
         await on.order()
         await on.all_there()
