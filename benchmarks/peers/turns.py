@@ -83,12 +83,13 @@ class Bench:
                     continue
                 try:
                     figure = await self._one(contestant, turn)
-                    await cleared(self.folder / "kafka")
                 except RunFailed as error:
                     say(f"turn {turn + 1}: {contestant.title} FAILED, no figure of it counts: {error}")
                     self.outcome.failed[contestant.name] = str(error)
                     self.outcome.runs[contestant.name].clear()
                     continue
+                finally:
+                    await cleared(self.folder / "kafka")
                 self.outcome.runs[contestant.name].append(figure)
                 told = f"{figure.rate:,.0f} events/s, {figure.cpu:.1f} µs CPU/event"
                 say(f"turn {turn + 1}: {contestant.title} {told}")

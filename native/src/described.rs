@@ -247,18 +247,14 @@ fn timer(d: Timer) -> Made<made::Timer> {
 }
 
 fn journey(d: Journey, vocab: &Vocab) -> Made<made::Journey> {
-    let names: Vec<String> = d.attributes.iter().map(|(name, _)| name.clone()).collect();
+    let (names, reads): (Vec<String>, Vec<Value>) = d.attributes.into_iter().unzip();
     let place = |name: &String| {
         let found = names.iter().position(|other| other == name);
         found.ok_or_else(|| format!("{name:?} is approximate, and no attribute of {:?}", d.id))
     };
     Ok(made::Journey {
         members: names.iter().map(|name| Member::of(name)).collect(),
-        attributes: d
-            .attributes
-            .into_iter()
-            .map(|(name, read)| Ok((name, Read::parse(&read, vocab)?)))
-            .collect::<Made<_>>()?,
+        attributes: reads.iter().map(|read| Read::parse(read, vocab)).collect::<Made<_>>()?,
         approximate: d
             .approximate
             .into_iter()

@@ -98,17 +98,6 @@ pub struct Tables {
     pub calls: Vec<Call>,
 }
 
-fn members(names: &[String]) -> Vec<Vec<u8>> {
-    names
-        .iter()
-        .map(|name| {
-            let mut out = quoted(name);
-            out.push(b':');
-            out
-        })
-        .collect()
-}
-
 impl Tables {
     pub fn of(p: &Program) -> Tables {
         let journeys = p.journeys.iter().map(|j| JourneyNames {
@@ -151,7 +140,7 @@ impl Tables {
             // An empty one is none: `rule.kind or ...` in Python.
             kind: Text::opt(names.kind.as_deref().filter(|kind| !kind.is_empty())),
             owner: Text::opt(names.owner.as_deref()),
-            payload: members(&names.payload),
+            payload: names.payload.iter().map(|name| json::member(name)).collect(),
             names,
         });
         let mut journeys: Vec<Journey> = journeys.collect();

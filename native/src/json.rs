@@ -50,6 +50,14 @@ pub fn text(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
 }
 
+/// A name as it stands before its value: `"name":`.
+pub fn member(name: &str) -> Vec<u8> {
+    let mut out = Vec::new();
+    text(&mut out, name);
+    out.push(b':');
+    out
+}
+
 #[inline]
 pub fn opt_text(out: &mut Vec<u8>, value: Option<&str>) {
     match value {

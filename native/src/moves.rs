@@ -113,7 +113,7 @@ fn said(at: &At, c: &Customer, j: usize, run: &mut Run) -> Res<Arc<Said>> {
         return Ok(said.clone());
     }
     let journey = &at.p.journeys[j];
-    let values = journey.attributes.iter().map(|(_, r)| read(r, at.p, c, at.t));
+    let values = journey.attributes.iter().map(|r| read(r, at.p, c, at.t));
     let approximate = journey.approximate.iter().filter(|(_, h)| merged(h, c, at.t)).map(|(place, _)| *place);
     let said = Arc::new(Said::of(&journey.members, values, approximate, &mut run.saying)?);
     run.said[j] = Some(said.clone());

@@ -73,7 +73,7 @@ impl OpsProbe {
         let mut out = Vec::new();
         put_array(&mut out, 2);
         put_array(&mut out, journey.attributes.len());
-        for (_, each) in &journey.attributes {
+        for each in &journey.attributes {
             put_val(&mut out, &read(each, p, &c, t).own());
         }
         put_array(&mut out, journey.approximate.len());

@@ -98,7 +98,7 @@ pub struct Journey {
     pub ranks: Vec<i64>,
     pub start: i64,
     /// What travels with records.
-    pub attributes: Vec<(String, Read)>,
+    pub attributes: Vec<Read>,
     /// Their names, as they are written.
     pub members: Vec<Member>,
     /// By place among the attributes.

@@ -34,7 +34,6 @@ pub struct About {
 }
 
 /// The name of an attribute, as it is written.
-#[derive(Clone)]
 pub struct Member {
     packed: Vec<u8>,
     /// `"name":`
@@ -43,11 +42,9 @@ pub struct Member {
 
 impl Member {
     pub fn of(name: &str) -> Member {
-        let (mut packed, mut quoted) = (Vec::new(), Vec::new());
+        let mut packed = Vec::new();
         value::put_str(&mut packed, name);
-        json::text(&mut quoted, name);
-        quoted.push(b':');
-        Member { packed, json: quoted }
+        Member { packed, json: json::member(name) }
     }
 }
 
