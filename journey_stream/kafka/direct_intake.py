@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 RESTING: Final = "resting"
 """Why fetching is held while an operator wants this source partition to rest."""
+RESTORING: Final = "restore"
+"""Why fetching is held until a lane has its state and all its positions."""
 
 
 class Worker(Protocol):
@@ -136,7 +138,11 @@ class Inputs:
             self._worker.release(tp, why)
 
     async def seek(self, offset: int | None) -> dict[TP, Position] | None:
-        """Set all positions, the keyed partition's to `offset`; None when one of them is not ours now."""
+        """Set all positions, the keyed partition's to `offset`; None when one of them is not ours now.
+
+        Nothing is fetched until `open`: what came in between would be lost, and again each time.
+        """
+        self.hold(RESTORING)
         wanted = {self._tp: offset, **{tp: each.next for tp, each in self.direct.items()}}
         positions = {}
         for tp, at in wanted.items():
@@ -147,7 +153,7 @@ class Inputs:
         return positions
 
     def open(self, positions: Mapping[TP, Position]) -> None:
-        """Take batches that continue these positions; what is left of one under way is fetched again."""
+        """Fetch and take batches that continue these positions; what is left of one under way comes again."""
         self._at = None
         self._inbox.open(positions[self._tp])
         for tp, each in self.direct.items():
@@ -158,6 +164,7 @@ class Inputs:
                 direct = self._directs[tp.topic]
                 direct.skip(positions[tp].offset)
                 each.next, each.done = positions[tp].offset, direct.position
+        self.release(RESTORING)
 
     def close(self) -> None:
         """Take no more batches."""

@@ -28,7 +28,7 @@ from journey_stream.kafka.aside import Aside, slice_of
 from journey_stream.kafka.change import Past, Rebuild, change_versions, rebuilt
 from journey_stream.kafka.checkpoint import Writer
 from journey_stream.kafka.commits import CLOSE_SECONDS, Commits
-from journey_stream.kafka.direct_intake import Inputs
+from journey_stream.kafka.direct_intake import RESTORING, Inputs
 from journey_stream.kafka.direct_intake import Worker as DirectWorker
 from journey_stream.kafka.engines import failures
 from journey_stream.kafka.hop import partitioner_of
@@ -232,7 +232,7 @@ class JourneyLane:
         await self._owned.wait()
         self.state = "restoring"
         options, partition = self._options, self.tp.partition
-        self.inputs.hold("restore")
+        self.inputs.hold(RESTORING)
         writer = Writer(
             options.client,
             application_id=options.application_id,
@@ -282,7 +282,6 @@ class JourneyLane:
                 self.inputs.release(PAUSED)
                 continue
             assignment = self._assignment
-            self.inputs.hold("restore")  # what comes before `open` is lost, and would be each time
             positions = await self.inputs.seek(self._next)
             # A position that was set before a rebalance is not one any more.
             if positions is not None and self._owned.is_set() and assignment == self._assignment:
@@ -290,7 +289,6 @@ class JourneyLane:
             self.state = "waiting"
             await asyncio.sleep(0.1)
         self.inputs.open(positions)
-        self.inputs.release("restore")
         self.state = "working"
 
     async def _work(self) -> None:

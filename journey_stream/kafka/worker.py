@@ -28,7 +28,7 @@ from journey_stream.kafka.aside import Aside
 from journey_stream.kafka.assignor import StickyAssignor
 from journey_stream.kafka.change import Past, Rebuild
 from journey_stream.kafka.control import Control
-from journey_stream.kafka.direct_intake import DirectIntake
+from journey_stream.kafka.direct_intake import RESTORING, DirectIntake
 from journey_stream.kafka.garbage import sweep
 from journey_stream.kafka.group import Misplaced
 from journey_stream.kafka.hop_sender import HopSender
@@ -188,7 +188,7 @@ class JourneyWorker:
     def _hold_until_restored(self, tps: Iterable[TP]) -> None:
         for tp in tps:
             for each in (tp, *(TP(topic, tp.partition) for topic in self.options.lane.direct)):
-                self.hold(each, "restore")
+                self.hold(each, RESTORING)
 
     async def _start_intakes(self, tps: list[TP]) -> None:
         thread = self.consumer.thread

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from journey_stream.kafka.direct import Direct
-from journey_stream.kafka.direct_intake import Inputs
+from journey_stream.kafka.direct_intake import RESTORING, Inputs
 from tests.kafka.crash.driver import Line, Plan, Played, Stop, play
 from tests.kafka.crash.test_every_step import FAULTS, LINES, UNTIL, given_lines, plans
 
@@ -85,13 +85,13 @@ async def _never(self: Inputs) -> None:
     """Instead of sending on."""
 
 
-async def _while_fetching(self: Inputs, offset: int | None) -> Any:
-    """Set positions as batches come, which are lost until all are set, each time anew."""
-    self.release("restore")
-    return await SEEK(self, offset)
+def _unless_it_starts(self: Inputs, why: str) -> None:
+    """Let batches come while positions are set: they are lost until all are set, each time anew."""
+    if why != RESTORING:
+        HOLD(self, why)
 
 
-SEEK = Inputs.seek
+HOLD = Inputs.hold
 
 
 def _from_the_beginning(self: Direct, kept: Any, first: int) -> int:
@@ -100,7 +100,7 @@ def _from_the_beginning(self: Direct, kept: Any, first: int) -> int:
 
 
 MUTANTS = {
-    "batches come while positions are set": (Inputs, "seek", _while_fetching),
+    "batches come while positions are set": (Inputs, "hold", _unless_it_starts),
     "what waited is not read again": (Direct, "_take_again", lambda self, records: None),
     "what belongs elsewhere is not sent on": (Inputs, "send_on", _never),
     "the position is forgotten": (Direct, "restore", _from_the_beginning),
