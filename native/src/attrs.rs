@@ -43,24 +43,29 @@ impl Slot {
 }
 
 impl Attrs {
-    /// Take an array in.
-    pub fn read(r: &mut Reader) -> Res<Attrs> {
+    /// Take an array in; what was here before is gone.
+    pub fn read(&mut self, r: &mut Reader) -> Res<()> {
         let count = r.array()?;
         let start = r.at;
-        let mut slots = Vec::with_capacity(count.min(4096) + 1);
+        self.slots.clear();
+        self.slots.reserve(count.min(4096) + 1);
         for _ in 0..count {
-            slots.push(Slot::at(r.at - start));
+            self.slots.push(Slot::at(r.at - start));
             if !r.nil() {
                 r.pass()?;
             }
         }
-        slots.push(Slot::at(r.at - start));
-        Ok(Attrs { raw: r.bytes[start..r.at].to_vec(), slots })
+        self.slots.push(Slot::at(r.at - start));
+        self.raw.clear();
+        self.raw.extend_from_slice(&r.bytes[start..r.at]);
+        Ok(())
     }
 
     /// Of what `written` gave.
     pub fn of(written: &[u8]) -> Attrs {
-        Attrs::read(&mut Reader::new(written)).expect("it was written here")
+        let mut attrs = Attrs::default();
+        attrs.read(&mut Reader::new(written)).expect("it was written here");
+        attrs
     }
 
     /// Append the array as it is now.

@@ -87,55 +87,52 @@ impl std::ops::Deref for PersonId {
 }
 
 impl Customer {
-    /// Decode who a state is of.
-    pub fn of(person: Arc<str>, core: &[u8]) -> Res<Customer> {
+    /// Become who a state is of. Whoever was here before leaves nothing but room; after an error this is nobody.
+    pub fn read(&mut self, person: Arc<str>, core: &[u8]) -> Res<()> {
         let r = &mut Reader::new(core);
         let n = r.array()?;
         if !(20..=26).contains(&n) {
             return damaged("a state of another shape");
         }
-        let mut c = Customer {
-            stages: r.ints()?,
-            entered: r.ints()?,
-            sequences: r.ints()?,
-            loops: r.ints()?,
-            ..Customer::default()
-        };
+        r.read_ints(&mut self.stages)?;
+        r.read_ints(&mut self.entered)?;
+        r.read_ints(&mut self.sequences)?;
+        r.read_ints(&mut self.loops)?;
         let count = r.array()?;
+        self.entries.clear();
         for _ in 0..count {
-            c.entries.push(opt(r, |r| r.pairs())?);
+            self.entries.push(opt(r, |r| r.pairs())?);
         }
-        c.memories = opt(r, |r| r.pairs())?;
-        c.attrs = Attrs::read(r)?;
-        c.armed = read_armed(r)?;
-        c.partial = opt(r, read_partial)?;
-        c.raised = opt(r, read_raised)?;
-        c.rates = opt(r, read_rates)?;
-        c.seen = r.bin()?.to_vec();
-        c.days = r.ints()?;
-        c.latest = r.int()?;
-        c.active = r.int()?;
-        c.sessions = r.ints()?;
-        c.messages = r.ints()?;
-        c.consent = r.int()?;
-        c.known = r.bool()?;
-        c.test = r.bool()?;
-        for place in 20..n {
-            match place {
-                20 => c.anonymous_id = r.opt_text()?,
-                21 => c.account_id = r.opt_text()?,
-                22 => c.locale = r.opt_text()?,
-                23 => c.country = r.opt_text()?,
-                24 => c.timezone = r.opt_text()?,
-                _ => c.young = opt(r, |r| r.pairs())?,
-            }
-        }
+        self.memories = opt(r, |r| r.pairs())?;
+        self.attrs.read(r)?;
+        read_armed(r, &mut self.armed)?;
+        self.partial = opt(r, read_partial)?;
+        self.raised = opt(r, read_raised)?;
+        self.rates = opt(r, read_rates)?;
+        self.seen.clear();
+        self.seen.extend_from_slice(r.bin()?);
+        r.read_ints(&mut self.days)?;
+        self.latest = r.int()?;
+        self.active = r.int()?;
+        r.read_ints(&mut self.sessions)?;
+        r.read_ints(&mut self.messages)?;
+        self.consent = r.int()?;
+        self.known = r.bool()?;
+        self.test = r.bool()?;
+        let mut text = |place| if place < n { r.opt_text() } else { Ok(None) };
+        self.anonymous_id = text(20)?;
+        self.account_id = text(21)?;
+        self.locale = text(22)?;
+        self.country = text(23)?;
+        self.timezone = text(24)?;
+        self.young = if n > 25 { opt(r, |r| r.pairs())? } else { None };
         if r.at != core.len() {
             return damaged("bytes behind the state");
         }
-        c.person = PersonId(person);
-        c.due = NEVER;
-        Ok(c)
+        self.person = PersonId(person);
+        self.due = NEVER;
+        (self.before, self.earlier, self.first, self.id) = (None, None, None, None);
+        Ok(())
     }
 }
 
@@ -155,9 +152,10 @@ fn is_map(r: &Reader) -> bool {
     matches!(r.bytes.get(r.at), Some(0x80..=0x8f | 0xde | 0xdf))
 }
 
-fn read_armed(r: &mut Reader) -> Res<Vec<(i64, Armed)>> {
+fn read_armed(r: &mut Reader, armed: &mut Vec<(i64, Armed)>) -> Res<()> {
     let count = r.map()?;
-    let mut armed = Vec::with_capacity(count.min(4096));
+    armed.clear();
+    armed.reserve(count.min(4096));
     for _ in 0..count {
         let k = r.int()?;
         let held = if is_map(r) {
@@ -172,7 +170,7 @@ fn read_armed(r: &mut Reader) -> Res<Vec<(i64, Armed)>> {
         };
         armed.push((k, held));
     }
-    Ok(armed)
+    Ok(())
 }
 
 fn read_partial(r: &mut Reader) -> Res<Vec<(i64, Partial)>> {

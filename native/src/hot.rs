@@ -55,8 +55,15 @@ impl Hot {
         }
     }
 
-    /// Wake somebody up. None: of another format or layout, nobody, or with slots that are young.
-    pub fn wake(person: Arc<str>, blob: &[u8], fingerprint: &[u8; 4], keep: bool) -> Res<Option<Hot>> {
+    /// Wake somebody up, in the room of somebody who has left if there is one. None: of another format or layout,
+    /// nobody, or with slots that are young.
+    pub fn wake(
+        room: Option<Box<Hot>>,
+        person: Arc<str>,
+        blob: &[u8],
+        fingerprint: &[u8; 4],
+        keep: bool,
+    ) -> Res<Option<Box<Hot>>> {
         if blob.len() < HEADER || blob[0] != VERSION || blob[9..13] != fingerprint[..] {
             return Ok(None);
         }
@@ -67,15 +74,13 @@ impl Hot {
         if end > blob.len() {
             return damaged("a state cut short");
         }
-        let mut c = Customer::of(person, &blob[HEADER..end])?;
-        if c.young.is_some() {
+        let mut hot = room.unwrap_or_else(|| Box::new(Hot::new(Customer::default())));
+        hot.c.read(person, &blob[HEADER..end])?;
+        if hot.c.young.is_some() {
             return Ok(None);
         }
-        c.due = due_at(blob);
-        let mut hot = Hot::new(c);
-        if keep {
-            hot.rest = blob.to_vec();
-        }
+        hot.c.due = due_at(blob);
+        hot.written(if keep { blob } else { &[] });
         Ok(Some(hot))
     }
 
@@ -133,13 +138,19 @@ impl Hot {
     /// Write the state at rest with this history behind it; what was in `out` is gone.
     pub fn encode(&mut self, out: &mut Vec<u8>, fingerprint: &[u8; 4], history: &[u8]) {
         out.clear();
+        self.append(out, fingerprint, history);
+    }
+
+    /// The same behind what is in `out`.
+    pub fn append(&mut self, out: &mut Vec<u8>, fingerprint: &[u8; 4], history: &[u8]) {
+        let begin = out.len();
         out.push(VERSION);
         out.extend_from_slice(&(self.c.due as u64).to_be_bytes());
         out.extend_from_slice(fingerprint);
         out.extend_from_slice(&[0; 4]);
         put_core(out, &mut self.c);
-        let length = (out.len() - HEADER) as u32;
-        out[13..HEADER].copy_from_slice(&length.to_be_bytes());
+        let length = (out.len() - begin - HEADER) as u32;
+        out[begin + 13..begin + HEADER].copy_from_slice(&length.to_be_bytes());
         out.extend_from_slice(history);
     }
 

@@ -30,6 +30,7 @@ mod intake;
 mod joined;
 mod json;
 mod kept;
+mod leaving;
 mod moves;
 mod murmur;
 mod ops;

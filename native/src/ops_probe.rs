@@ -38,7 +38,8 @@ impl OpsProbe {
         t: i64,
     ) -> PyResult<(Bound<'py, PyBytes>, i64, Bound<'py, PyBytes>)> {
         let p = &self.program;
-        let mut c = Customer::of(Arc::from(""), core).map_err(wrong)?;
+        let mut c = Customer::default();
+        c.read(Arc::from(""), core).map_err(wrong)?;
         c.due = due;
         let Some(e) = event_of(event, &p.vocab)? else {
             return Err(PyValueError::new_err("an event that is Python's alone"));
@@ -68,7 +69,8 @@ impl OpsProbe {
     /// Msgpack of what the first journey's records say of attributes, and which of them are approximate.
     fn read<'py>(&self, py: Python<'py>, core: &[u8], t: i64) -> PyResult<Bound<'py, PyBytes>> {
         let p = &self.program;
-        let c = Customer::of(Arc::from(""), core).map_err(wrong)?;
+        let mut c = Customer::default();
+        c.read(Arc::from(""), core).map_err(wrong)?;
         let journey = &p.journeys[0];
         let mut out = Vec::new();
         put_array(&mut out, 2);

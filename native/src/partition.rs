@@ -14,6 +14,7 @@ use crate::event::{Actor, Event};
 use crate::fetched::Fetched;
 use crate::hot::{due_at, History, Hot};
 use crate::ids::fingerprint;
+use crate::leaving::Leaving;
 use crate::moves::{anonymous_id, Run};
 use crate::program::Program;
 use crate::queue::{Person, Queue};
@@ -21,7 +22,7 @@ use crate::record::{Gone, Record};
 use crate::states::Shared;
 use crate::step::{self, earliest, forgotten_at, has_seen, FORGET};
 use crate::value::{Damaged, Res};
-use ahash::{AHashMap, AHashSet, RandomState};
+use ahash::{AHashMap, AHashSet};
 use pyo3::create_exception;
 use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
@@ -49,6 +50,8 @@ pub struct Counts {
 
 /// For so many events or timers at once states are read that are on disk.
 pub const AHEAD: usize = 1_000;
+/// Who was woken so short a time ago stays decoded.
+const LATELY: usize = 1_000;
 
 /// Who somebody is to this core.
 enum Found {
@@ -65,7 +68,7 @@ pub struct Partition {
     /// Decoded, and as they are at rest: hot before, and not touched since. Who is among them still when `hot` is full
     /// again leaves, so that those who come often stay.
     cooling: AHashMap<Person, Box<Hot>>,
-    woken: Woken,
+    leaving: Leaving,
     /// In the order they were first touched since the last drain; some may have left since.
     touched: Vec<Person>,
     /// Forgotten since the last drain, and whether a state of theirs is at rest.
@@ -95,7 +98,7 @@ impl Partition {
             rest,
             hot: AHashMap::new(),
             cooling: AHashMap::new(),
-            woken: Woken::default(),
+            leaving: Leaving::default(),
             touched: Vec::new(),
             gone: AHashMap::new(),
             foreign: AHashSet::new(),
@@ -126,14 +129,16 @@ impl Partition {
         if !self.gone.is_empty() && self.gone.contains_key(person) {
             return Ok(if self.horizon == NEVER { Found::Nobody } else { Found::Foreign });
         }
+        let cache = self.cache();
         let mut states = self.rest.of(person)?;
         let Some((name, blob)) = states.plain(person).map_err(failed)? else { return Ok(Found::Nobody) };
         // The name that the states have: so that there is one of each person, not one an event.
-        match Hot::wake(name.clone(), blob, &self.p.fingerprint, self.horizon != NEVER) {
+        let room = self.leaving.room();
+        match Hot::wake(room, name.clone(), blob, &self.p.fingerprint, self.horizon != NEVER) {
             Ok(Some(mut hot)) => {
                 hot.known = true;
-                hot.stays = self.woken.again(name, self.cache);
-                self.hot.insert(name.clone(), Box::new(hot));
+                hot.stays = self.leaving.again(name, cache);
+                self.hot.insert(name.clone(), hot);
                 Ok(Found::Hot)
             }
             // Python says what is wrong with it, if anything is.
@@ -144,6 +149,7 @@ impl Partition {
     /// Hand a person over to Python until the next drain.
     pub fn flush(&mut self, person: &Person) -> PyResult<()> {
         self.cooling.remove(person);
+        let left = self.leaving.forget(person);
         if let Some(mut hot) = self.hot.remove(person) {
             if hot.touched {
                 let (History::Bytes(history) | History::Foldable(history)) = self.history(&hot);
@@ -154,6 +160,8 @@ impl Partition {
                     self.grown -= 1;
                     self.fresh.insert(person.clone());
                 }
+            } else if left {
+                self.flushed.push(person.clone());
             }
         } else if let Some(was_known) = self.gone.remove(person) {
             if was_known {
@@ -161,6 +169,8 @@ impl Partition {
                 self.flushed.push(person.clone());
                 self.grown += 1;
             }
+        } else if left {
+            self.flushed.push(person.clone());
         }
         self.foreign.insert(person.clone());
         Ok(())
@@ -187,17 +197,57 @@ impl Partition {
         hot.history(self.horizon)
     }
 
+    /// Whether those who do not stay leave before the drain. A history is written once a drain, with the horizon there
+    /// is then; a disk has what a drain gave out.
+    fn leaves_early(&self) -> bool {
+        self.horizon == NEVER && !self.rest.is_on_disk()
+    }
+
+    /// How many stay decoded.
+    fn cache(&self) -> usize {
+        if self.leaves_early() {
+            self.cache.min(LATELY)
+        } else {
+            self.cache
+        }
+    }
+
     fn touch(&mut self, person: &Person) {
+        let leaves_early = self.leaves_early();
         if let Some(hot) = self.hot.get_mut(person) {
             if !hot.touched {
                 hot.touched = true;
                 self.touched.push(person.clone());
+                if !hot.stays && leaves_early {
+                    self.leaving.push(person);
+                }
             }
+        }
+    }
+
+    /// Put those to rest who do not stay, if it is time for some of them.
+    fn let_leave(&mut self) {
+        let Some(people) = self.leaving.due(self.cache) else { return };
+        let mut states = self.rest.lock();
+        for person in people {
+            let Some((name, hot)) = self.hot.remove_entry(&person) else { continue };
+            if !hot.touched {
+                self.hot.insert(name, hot);
+                continue;
+            }
+            if !hot.known {
+                self.grown -= 1;
+                self.fresh.insert(name);
+            }
+            let write = |hot: &mut Hot, out: &mut Vec<u8>| hot.append(out, &self.p.fingerprint, &[]);
+            let state = self.leaving.leave(person.clone(), hot, write);
+            states.put(&person, state);
         }
     }
 
     /// Apply one event; its customer's timers that were due before fire first. True: Python has to do it.
     pub fn apply(&mut self, e: &Event, now: i64, late: bool) -> PyResult<bool> {
+        self.let_leave();
         let person = &e.person;
         self.run.now = now;
         self.run.late = late;
@@ -295,6 +345,7 @@ impl Partition {
         };
         let due = c.due;
         let mut hot = Hot::new(c);
+        hot.stays = !self.leaves_early() || self.leaving.again(&e.person, LATELY);
         // Forgotten a moment ago, and so among the touched already.
         match self.gone.remove(&e.person) {
             Some(was_known) => (hot.touched, hot.known) = (true, was_known),
@@ -392,6 +443,7 @@ impl Partition {
                 ahead = looked + first.len();
                 self.look_ahead(first)?;
             }
+            self.let_leave();
             let (hot, gone, foreign, rest) = (&self.hot, &self.gone, &self.foreign, &self.rest);
             let mut trouble = None;
             let entry = self.queue.pop(until, |person| {
@@ -477,7 +529,7 @@ impl Partition {
         fold: &Py<PyAny>,
         mut give: impl FnMut(&Person, Option<&[u8]>),
     ) -> PyResult<usize> {
-        let many = self.hot.len() > self.cache;
+        let many = self.hot.len() > self.cache();
         let keep = self.horizon != NEVER;
         let mut count = 0;
         if self.rest.is_on_disk() {
@@ -489,19 +541,23 @@ impl Partition {
             self.rest.read(&gone)?;
         }
         for person in std::mem::take(&mut self.touched) {
-            let Some(hot) = self.hot.get_mut(&person) else {
-                if self.gone.remove(&person) == Some(true) {
-                    self.rest.of(&person)?.forget(&person);
-                    if !self.fresh.contains(&person) {
-                        give(&person, None);
-                        count += 1;
+            let Some(hot) = self.hot.get_mut(&person).filter(|hot| hot.touched) else {
+                if let Some(was_known) = self.gone.remove(&person) {
+                    self.leaving.forget(&person);
+                    if was_known {
+                        self.rest.of(&person)?.forget(&person);
+                        if !self.fresh.contains(&person) {
+                            give(&person, None);
+                            count += 1;
+                        }
                     }
+                } else if let Some(state) = self.leaving.take(&person) {
+                    give(&person, Some(state));
+                    count += 1;
                 }
                 continue;
             };
-            if !hot.touched {
-                continue;
-            }
+            self.leaving.forget(&person);
             let history = match if keep { hot.history(self.horizon) } else { History::Bytes(Vec::new()) } {
                 History::Bytes(history) => history,
                 History::Foldable(history) => folded(fold, &person, &history)?,
@@ -510,6 +566,7 @@ impl Partition {
             self.rest.of(&person)?.put(&person, &self.scratch);
             give(&person, Some(&self.scratch));
             count += 1;
+            hot.touched = false; // who left and came again is listed twice
             if !hot.stays {
                 self.hot.remove(&person);
             } else if !many {
@@ -518,6 +575,7 @@ impl Partition {
             }
         }
         self.cool(many);
+        self.leaving.drained();
         self.gone.clear();
         self.foreign.clear();
         self.grown = 0;
@@ -526,7 +584,7 @@ impl Partition {
 
     /// Let those go who have not been touched for long, or all of them.
     fn cool(&mut self, all: bool) {
-        if !all && self.hot.len() <= self.cache / 2 {
+        if !all && self.hot.len() <= self.cache() / 2 {
             return;
         }
         let hot = std::mem::take(&mut self.hot);
@@ -593,26 +651,6 @@ impl Partition {
 
     pub fn people_hot(&self) -> Vec<Person> {
         self.hot.keys().cloned().chain(self.gone.keys().cloned()).collect()
-    }
-}
-
-/// Who was woken not long ago, by hash: one that is taken for another is kept for nothing, no more.
-#[derive(Default)]
-struct Woken {
-    marks: RandomState,
-    lately: AHashSet<u64>,
-    before: AHashSet<u64>,
-}
-
-impl Woken {
-    /// Note somebody; tells whether they were among the last so many, twice as many at most.
-    fn again(&mut self, person: &Person, many: usize) -> bool {
-        let mark = self.marks.hash_one(person);
-        if self.lately.len() >= many {
-            std::mem::swap(&mut self.lately, &mut self.before);
-            self.lately.clear();
-        }
-        !self.lately.insert(mark) || self.before.contains(&mark)
     }
 }
 

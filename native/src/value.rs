@@ -386,12 +386,20 @@ impl<'a> Reader<'a> {
     }
 
     pub fn ints(&mut self) -> Res<Ints> {
-        let n = self.array()?;
-        let mut found = Ints::with_capacity(n.min(4096));
-        for _ in 0..n {
-            found.push(self.int()?);
-        }
+        let mut found = Ints::new();
+        self.read_ints(&mut found)?;
         Ok(found)
+    }
+
+    /// The same into room that is there; what was in it is gone.
+    pub fn read_ints(&mut self, into: &mut Ints) -> Res<()> {
+        let n = self.array()?;
+        into.clear();
+        into.reserve(n.min(4096));
+        for _ in 0..n {
+            into.push(self.int()?);
+        }
+        Ok(())
     }
 
     pub fn pairs(&mut self) -> Res<IntMap> {

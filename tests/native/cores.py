@@ -40,6 +40,7 @@ def told(drained: Drained) -> tuple[Any, ...]:
     return (
         by_person(drained.records),
         dict(drained.changes),
+        len(drained.changes),  # each once
         {name: n for name, n in drained.counts.items() if n},
         {key: n for key, n in drained.population.items() if n},
         drained.unknown,

@@ -102,3 +102,23 @@ def test_somebody_python_has_seen_to_is_the_cores_again_after_a_drain() -> None:
     assert not partition._hot
     partition.apply(history[30], history[30].at)
     assert not partition._hot
+
+
+def test_who_is_looked_at_in_the_midst_of_a_batch_is_told_of_once_by_the_drain() -> None:
+    """Whoever does not stay has been put to rest by then."""
+    chance, history = Random(1), of_a_shop(40, 20, 3)
+    people = sorted({event.person for event in history})
+    python, core = both(MODELS.program, cache=1)
+    for number, event in enumerate(history, 1):
+        for partition in (python, core):
+            partition.fire(event.at - 1, event.at, 500)
+            partition.apply(event, event.at)
+        if chance.random() < 0.3:
+            again = history[max(0, number - 5)]
+            for partition in (python, core):
+                partition.apply(again, event.at)  # a duplicate: woken, and not touched
+            for person in (again.person, chance.choice(people)):
+                assert python.encoded(person) == core.encoded(person)
+            assert len(python) == len(core)
+        if number % 40 == 0:
+            assert told(python.drain()) == told(core.drain())

@@ -1,0 +1,92 @@
+//! Who does not stay at work until the drain: put to rest while their memory is still in the processor's cache.
+//!
+//! In: persons as they are woken and touched. Out: who stays, states for the drain, room for the next who is woken.
+//! Strategy: with many customers an event is hardly ever of one who was here a moment ago. Kept decoded until the drain,
+//! each would take up memory of their own, thousands at once, and be out of all caches when they are written. So whoever
+//! was not woken not long ago is written a few events after the event, and who is woken next gets the same memory.
+//! Whoever comes again soon is woken a second time, and stays.
+
+use crate::hot::Hot;
+use crate::queue::Person;
+use ahash::{AHashMap, AHashSet, RandomState};
+use std::ops::Range;
+
+/// So many leave together: fewer are woken again, more are out of the nearest caches.
+const TOGETHER: usize = 16;
+
+#[derive(Default)]
+pub struct Leaving {
+    marks: RandomState,
+    /// Who was woken not long ago, by hash: one that is taken for another is kept for nothing, no more.
+    lately: AHashSet<u64>,
+    before: AHashSet<u64>,
+    /// Touched, and to leave.
+    next: Vec<Person>,
+    /// Where the states of those who left stand in `bytes`.
+    left: AHashMap<Person, Range<usize>>,
+    bytes: Vec<u8>,
+    /// Room for the next.
+    #[allow(clippy::vec_box)] // as a box they come and go
+    spare: Vec<Box<Hot>>,
+}
+
+impl Leaving {
+    /// Note somebody; tells whether they were among the last so many who were woken, twice as many at most.
+    pub fn again(&mut self, person: &Person, many: usize) -> bool {
+        let mark = self.marks.hash_one(person);
+        if self.lately.len() >= many {
+            std::mem::swap(&mut self.lately, &mut self.before);
+            self.lately.clear();
+        }
+        !self.lately.insert(mark) || self.before.contains(&mark)
+    }
+
+    /// Somebody was touched who does not stay.
+    pub fn push(&mut self, person: &Person) {
+        self.next.push(person.clone());
+    }
+
+    /// Those to be let go of now, if there are enough of them: more than `many` are too many to keep.
+    pub fn due(&mut self, many: usize) -> Option<Vec<Person>> {
+        (self.next.len() >= TOGETHER.min(many)).then(|| std::mem::take(&mut self.next))
+    }
+
+    /// Somebody leaves, written by `write` at the end of what it is given; gives their state.
+    pub fn leave(
+        &mut self,
+        person: Person,
+        mut hot: Box<Hot>,
+        write: impl FnOnce(&mut Hot, &mut Vec<u8>),
+    ) -> &[u8] {
+        let begin = self.bytes.len();
+        write(&mut hot, &mut self.bytes);
+        self.left.insert(person, begin..self.bytes.len());
+        if self.spare.len() < TOGETHER {
+            self.spare.push(hot);
+        }
+        &self.bytes[begin..]
+    }
+
+    /// Room of somebody who left.
+    pub fn room(&mut self) -> Option<Box<Hot>> {
+        self.spare.pop()
+    }
+
+    /// Somebody is told of otherwise; tells whether they had left.
+    pub fn forget(&mut self, person: &str) -> bool {
+        !self.left.is_empty() && self.left.remove(person).is_some()
+    }
+
+    /// The state somebody left with since the last drain, once.
+    pub fn take(&mut self, person: &str) -> Option<&[u8]> {
+        let place = self.left.remove(person)?;
+        Some(&self.bytes[place])
+    }
+
+    /// A drain has told of all.
+    pub fn drained(&mut self) {
+        self.next.clear();
+        self.left.clear();
+        self.bytes.clear();
+    }
+}
