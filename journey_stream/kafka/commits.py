@@ -160,6 +160,8 @@ class Commits:
         assert writer is not None
         arrived, pending = logic.oldest_arrival, logic.pending
         packed = await packable(self._encoder, writer, self._compressions)
+        # What was written while it was packable goes as it is.
+        packed = packed or (logic.runs is not None and logic.runs.has_written)
         ready = self._worker.now() // 1000 if packed else None
         checkpoint = await self._worker.aside.checkpoint(logic, ready)
         out = encoded(checkpoint, self._encoder, self._changelog, self._tp.partition)

@@ -100,6 +100,11 @@ class Runs:
         self.arrival = NEVER
         """Broker time of the oldest record, likewise."""
 
+    @property
+    def has_written(self) -> bool:
+        """Some of what the next checkpoint holds is written already: it can be had as batches only."""
+        return self._core.has_written
+
     def of_hop(
         self, records: Fetched, start: int, clock: int, received: Received, read: Container[bytes]
     ) -> int:

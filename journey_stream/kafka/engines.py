@@ -27,7 +27,7 @@ from journey_stream.kafka.intake import Intake
 log = logging.getLogger(__name__)
 
 PACKAGE: Final = "journey_stream_native"
-CONTRACT: Final = 4
+CONTRACT: Final = 5
 """What this code and the core have agreed on: a change of descriptions or calls is another number."""
 HOT: Final = 20_000
 """Customers that the core keeps decoded between two checkpoints, at most: they are small there."""

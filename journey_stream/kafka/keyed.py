@@ -242,7 +242,8 @@ class KeyedPartition:
         """Collect all that the next transaction has to hold. What is collected here is not given again.
 
         `ready` lets the compiled core, where it does the work, give batches for topics that are partitioned
-        as the keyed one: it is the time of their records, milliseconds.
+        as the keyed one: it is the time of their records, milliseconds. From then on the core writes records
+        as they come, and what is written (`runs.has_written`) can be had as batches only.
         """
         if ready is not None and self.runs is not None and self._options.fence == BEGINNING:
             drained = self.engine.drain_ready(ready, MAX_BATCH_BYTES)

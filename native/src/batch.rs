@@ -57,6 +57,22 @@ fn put_field(out: &mut Vec<u8>, field: Option<&[u8]>) {
     }
 }
 
+/// A record from its key on, whose `count` headers are written already.
+#[inline]
+pub fn put_fields(
+    out: &mut Vec<u8>,
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    count: usize,
+    headers: [&[u8]; 2],
+) {
+    put_field(out, key);
+    put_field(out, value);
+    put_varint(out, count as i64);
+    out.extend_from_slice(headers[0]);
+    out.extend_from_slice(headers[1]);
+}
+
 #[inline]
 fn field_size(field: Option<&[u8]>) -> usize {
     field.map_or(1, |field| varint_size(field.len() as i64) + field.len())
@@ -137,12 +153,7 @@ impl Batches {
             + varint_size(count as i64)
             + headers[0].len()
             + headers[1].len();
-        let out = self.begin_record(fields);
-        put_field(out, key);
-        put_field(out, value);
-        put_varint(out, count as i64);
-        out.extend_from_slice(headers[0]);
-        out.extend_from_slice(headers[1]);
+        put_fields(self.begin_record(fields), key, value, count, headers);
     }
 
     /// Append a record as it stands in another batch, from its key on.
@@ -200,6 +211,19 @@ impl Batches {
         write(&mut bytes, COUNT_AT, self.records.to_be_bytes());
         self.full.push(ReadyBatch { records: self.records, size: bytes.len(), bytes, built: None });
         self.records = 0;
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.records == 0 && self.full.is_empty()
+    }
+
+    /// Say when they are made, where all records are of one time that is not known before the last has come.
+    pub fn stamp(&mut self, timestamp: i64) {
+        for batch in &mut self.full {
+            write(&mut batch.bytes, FIRST_TIME_AT, timestamp.to_be_bytes());
+            write(&mut batch.bytes, MOST_TIME_AT, timestamp.to_be_bytes());
+        }
+        (self.timestamp, self.first, self.most) = (timestamp, timestamp, timestamp);
     }
 
     /// All batches, in order; nothing is left here.

@@ -3,24 +3,25 @@
 //! In: a description, consumed records, events, times. Out: records and states, one by one or as batches for Kafka.
 
 use crate::batch::Batches;
-use crate::encode::{Encoder, Outbox};
+use crate::encode::Encoder;
 use crate::fetched::Fetched;
 use crate::from_python;
 use crate::murmur::partition_of;
-use crate::partition::{failed, Partition, AHEAD};
+use crate::partition::{failed, CoreError, Partition, AHEAD};
 use crate::program::Program;
 use crate::shared::PyStates;
 use crate::taking::{self, Lateness, Received};
 use crate::tally;
 use crate::to_python::{self, Classes};
 use crate::waiting::{Buffer, Tag, What};
+use crate::writing::{write_some, Writing};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList};
 use std::sync::Arc;
 
 /// What Python and this core have agreed on: descriptions and calls. `kafka/engines.py` has the same number.
-const CONTRACT: u32 = 4;
+const CONTRACT: u32 = 5;
 
 #[pyclass(frozen, name = "Program")]
 pub struct PyProgram(Arc<Program>);
@@ -52,6 +53,8 @@ pub struct Core {
     ahead: usize,
     /// Bytes of the last drain, by sort: the next is likely to be as large.
     drained: [usize; 4],
+    /// What is written for the next drain; None while nobody has asked for batches.
+    writing: Option<Writing>,
 }
 
 #[pymethods]
@@ -67,6 +70,7 @@ impl Core {
             classes: Classes::new(py)?,
             ahead: 0,
             drained: [0; 4],
+            writing: None,
         })
     }
 
@@ -115,7 +119,12 @@ impl Core {
         if partition.queue.next_due() > until {
             return Ok((0, 0, None)); // mostly: not worth letting go of Python
         }
-        let (fired, looked, entry) = py.allow_threads(|| partition.fire(until, now, limit, &hint))?;
+        let (encoder, writing) = (&mut self.encoder, &mut self.writing);
+        let (fired, looked, entry) = py.allow_threads(|| -> PyResult<_> {
+            let done = partition.fire(until, now, limit, &hint)?;
+            write_some(encoder, &mut partition.run.records, writing)?;
+            Ok(done)
+        })?;
         Ok((fired, looked, entry.map(|(at, person)| (at, person.to_string()))))
     }
 
@@ -155,8 +164,18 @@ impl Core {
 
     // What came of it.
 
+    /// Whether some of what the next drain gives is written already, as batches.
+    #[getter]
+    fn has_written(&self) -> bool {
+        self.writing.as_ref().is_some_and(|writing| !writing.out.is_empty())
+    }
+
     /// Records, changes and counts since the last drain, one by one.
     fn drain<'py>(&mut self, py: Python<'py>, fold: Py<PyAny>) -> PyResult<Bound<'py, PyDict>> {
+        if self.has_written() {
+            return Err(CoreError::new_err("records that are written already, asked for one by one"));
+        }
+        self.writing = None;
         let touched = self.partition.touched_any();
         let mut changes = Vec::new();
         self.partition.written(&fold, |person, state| {
@@ -176,6 +195,8 @@ impl Core {
     }
 
     /// The same as batches ready for Kafka, stamped `timestamp` (milliseconds); records as counts of what they say.
+    ///
+    /// From then on records are written as they come, while they are in the processor's cache.
     fn drain_ready<'py>(
         &mut self,
         py: Python<'py>,
@@ -184,16 +205,17 @@ impl Core {
         limit: usize,
     ) -> PyResult<Bound<'py, PyDict>> {
         let touched = self.partition.touched_any();
-        let mut out = Outbox::new(true, timestamp, limit, self.drained);
+        let mut writing = self.writing.take().unwrap_or_else(|| Writing::new(limit, self.drained));
         let (partition, encoder) = (&mut self.partition, &mut self.encoder);
-        let (written, records) = py.allow_threads(|| -> PyResult<_> {
-            let written = partition.written(&fold, |person, state| out.state(person, state))?;
-            let records = std::mem::take(&mut partition.run.records);
-            encoder.records(&records, &mut out).map_err(failed)?;
-            Ok((written, records))
+        let written = py.allow_threads(|| -> PyResult<_> {
+            writing.write(encoder, &mut partition.run.records)?;
+            let written = partition.written(&fold, |person, state| writing.out.state(person, state))?;
+            writing.out.close(timestamp);
+            Ok(written)
         })?;
         let drained = self.told(py, touched)?;
-        tally::count(py, &self.partition.p, &records, &drained)?;
+        let Writing { mut out, tally } = writing;
+        tally::tell(py, &self.partition.p, tally, &drained)?;
         drained.set_item("written", written)?;
         let parts = [
             ("transitions", &mut out.transitions),
@@ -206,6 +228,7 @@ impl Core {
             (made, self.drained[place]) = ready(py, batches)?;
             drained.set_item(name, made)?;
         }
+        self.writing = Some(Writing::new(limit, self.drained));
         drained.set_item("size", self.drained.iter().sum::<usize>())?;
         Ok(drained)
     }
@@ -317,6 +340,7 @@ impl Core {
         event_clock: bool,
     ) -> PyResult<(usize, Option<(Option<Py<PyAny>>, Py<PyAny>, bool, i64)>)> {
         let (partition, buffer, ahead) = (&mut self.partition, &mut self.buffer, &mut self.ahead);
+        let (encoder, writing) = (&mut self.encoder, &mut self.writing);
         let (count, left) = py.allow_threads(|| -> PyResult<_> {
             let mut count = 0;
             while count < limit {
@@ -331,6 +355,7 @@ impl Core {
                 let now = if event_clock { waiting.at.max(decided) } else { decided };
                 if let What::Ours(event) = &waiting.what {
                     if !partition.apply(event, now, event.late)? {
+                        write_some(encoder, &mut partition.run.records, writing)?;
                         continue;
                     }
                 }

@@ -4,7 +4,7 @@
 //! Strategy: what a journey's definition says is turned to JSON once, when the encoder is made; headers that
 //! records of one stage share are kept; what records of one event say alike is written once (`Spoken`).
 
-use crate::batch::Batches;
+use crate::batch::{put_fields, Batches};
 use crate::customer::NOWHERE;
 use crate::encode_tables::{put_opt, Labels, Shared, Sort, Tables, Text};
 use crate::json;
@@ -14,6 +14,8 @@ use crate::record_id::cancelled_id;
 use crate::spoken::Spoken;
 use crate::value::{damaged, Res};
 use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::Arc;
 
 /// Rows by topic, all of one partition.
 pub struct Outbox {
@@ -22,14 +24,54 @@ pub struct Outbox {
     pub stages: Batches,
     /// Of the changelog: states by person.
     pub states: Batches,
+    /// The last stage per person and journey (`stages.with_stages`): where it stands in `entered_bytes`.
+    entered: Vec<Range<usize>>,
+    places: HashMap<(Arc<str>, usize), usize, ahash::RandomState>,
+    entered_bytes: Vec<u8>,
 }
 
 impl Outbox {
-    /// `timestamp`: milliseconds since the epoch, of all its records; `expected`: bytes that are likely, of each sort.
-    pub fn new(transactional: bool, timestamp: i64, limit: usize, expected: [usize; 4]) -> Outbox {
+    /// `expected`: bytes that are likely, of each sort.
+    pub fn new(transactional: bool, limit: usize, expected: [usize; 4]) -> Outbox {
         let [transitions, signals, stages, states] =
-            expected.map(|bytes| Batches::limited(transactional, timestamp, limit).expecting(bytes));
-        Outbox { transitions, signals, stages, states }
+            expected.map(|bytes| Batches::limited(transactional, 0, limit).expecting(bytes));
+        let (entered, places, entered_bytes) = Default::default();
+        Outbox { transitions, signals, stages, states, entered, places, entered_bytes }
+    }
+
+    /// No more is to come; `timestamp`: milliseconds since the epoch, of all its records.
+    pub fn close(&mut self, timestamp: i64) {
+        for row in std::mem::take(&mut self.entered) {
+            self.stages.append_fields(&self.entered_bytes[row]);
+        }
+        for batches in [&mut self.transitions, &mut self.signals, &mut self.stages, &mut self.states] {
+            batches.stamp(timestamp);
+        }
+    }
+
+    /// The stage somebody is in now: `write` writes the row, which stands where that of their first change would.
+    fn enter(
+        &mut self,
+        person: &Arc<str>,
+        journey: usize,
+        write: impl FnOnce(&mut Vec<u8>) -> Res<()>,
+    ) -> Res<()> {
+        let begin = self.entered_bytes.len();
+        write(&mut self.entered_bytes)?;
+        let row = begin..self.entered_bytes.len();
+        let place = *self.places.entry((person.clone(), journey)).or_insert(self.entered.len());
+        match self.entered.get_mut(place) {
+            Some(held) => *held = row,
+            None => self.entered.push(row),
+        }
+        Ok(())
+    }
+
+    pub fn is_empty(&self) -> bool {
+        [&self.transitions, &self.signals, &self.stages, &self.states]
+            .iter()
+            .all(|batches| batches.is_empty())
+            && self.entered.is_empty()
     }
 
     /// A state at rest; None: the person is forgotten.
@@ -42,6 +84,7 @@ pub struct Encoder {
     tables: Tables,
     start: Text,
     shared: HashMap<Labels, Shared, ahash::RandomState>,
+    spoken: Spoken,
 }
 
 impl Encoder {
@@ -50,12 +93,12 @@ impl Encoder {
     }
 
     pub fn new(tables: Tables) -> Encoder {
-        Encoder { tables, start: Text::new("start"), shared: HashMap::default() }
+        Encoder { tables, start: Text::new("start"), shared: HashMap::default(), spoken: Spoken::default() }
     }
 
-    /// Records in order, and behind them the last stage per person and journey (`stages.with_stages`).
+    /// Records in order, those that come next after those that came before.
     pub fn records(&mut self, records: &[Record], out: &mut Outbox) -> Res<()> {
-        let mut spoken = Spoken::default();
+        let mut spoken = std::mem::take(&mut self.spoken);
         let mut places: HashMap<(&str, usize), usize, ahash::RandomState> = HashMap::default();
         let mut last: Vec<&Record> = Vec::new();
         for record in records {
@@ -79,11 +122,21 @@ impl Encoder {
         }
         for record in last {
             match record {
-                Record::Transition(r) => self.stage(&mut out.stages, r, &mut spoken)?,
-                Record::Gone(r) => self.gone(&mut out.stages, r, &mut spoken),
+                Record::Transition(r) => {
+                    let journey = self.tables.journeys[r.journey].same;
+                    out.enter(&r.about.person, journey, |row| self.stage(row, r, &mut spoken))?;
+                }
+                Record::Gone(r) => {
+                    let journey = self.tables.journeys[r.journey].same;
+                    out.enter(&r.person, journey, |row| {
+                        self.gone(row, r, &mut spoken);
+                        Ok(())
+                    })?;
+                }
                 Record::Signal(_) => {}
             }
         }
+        self.spoken = spoken;
         Ok(())
     }
 
@@ -234,7 +287,7 @@ impl Encoder {
     }
 
     /// The stage now, after a change of stage (`stages.entered`).
-    pub fn stage(&mut self, out: &mut Batches, r: &Transition, spoken: &mut Spoken) -> Res<()> {
+    pub fn stage(&mut self, out: &mut Vec<u8>, r: &Transition, spoken: &mut Spoken) -> Res<()> {
         spoken.take_in(&r.about, r.occurred_at)?;
         let j = &self.tables.journeys[r.journey];
         let to = at(r.to, j.stages.len())?;
@@ -268,14 +321,14 @@ impl Encoder {
         spoken.set_key(&r.about.person, &j.names.id);
         let shared = self.shared((Sort::Stage, r.journey, to, r.ruling.map_or(0, |place| place + 1)));
         let headers = [spoken.head.as_slice(), &shared.bytes];
-        out.append_raw(Some(&spoken.key), Some(&spoken.value), 3 + shared.count, headers);
+        put_fields(out, Some(&spoken.key), Some(&spoken.value), 3 + shared.count, headers);
         Ok(())
     }
 
     /// The tombstone of a forgotten person in one journey.
-    pub fn gone(&self, out: &mut Batches, r: &Gone, spoken: &mut Spoken) {
+    pub fn gone(&self, out: &mut Vec<u8>, r: &Gone, spoken: &mut Spoken) {
         spoken.set_key(&r.person, &self.tables.journeys[r.journey].names.id);
-        out.append_raw(Some(&spoken.key), None, 0, [&[], &[]]);
+        put_fields(out, Some(&spoken.key), None, 0, [&[], &[]]);
     }
 
     fn shared(&mut self, labels: Labels) -> &Shared {

@@ -187,8 +187,9 @@ pub fn probe_encode(
     let started = Instant::now();
     let mut taken = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let mut out = Outbox::new(transactional, timestamp, limit, [0; 4]);
+        let mut out = Outbox::new(transactional, limit, [0; 4]);
         encoder.records(&records, &mut out).map_err(error)?;
+        out.close(timestamp);
         taken = (out.transitions.take(), out.signals.take(), out.stages.take());
     }
     let took = started.elapsed().as_secs_f64() / f64::from(rounds.max(1));

@@ -60,6 +60,7 @@ mod value;
 mod vocab;
 mod waiting;
 mod windows;
+mod writing;
 
 use pyo3::prelude::*;
 

@@ -8,19 +8,31 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::IntoPyObjectExt;
 
-/// Put into `told`: moves {(journey, from, to, trigger): n}, calls {(journey, signal, status): n}, population
-/// {(journey, stage): how many more}.
-pub fn count(py: Python, p: &Program, records: &[Record], told: &Bound<PyDict>) -> PyResult<()> {
-    let mut moves: AHashMap<(usize, i64, i64, bool), u64> = AHashMap::new();
-    let mut calls: AHashMap<(usize, usize, bool), u64> = AHashMap::new();
-    let mut gone: AHashMap<(usize, i64), i64> = AHashMap::new();
-    for record in records {
-        match record {
-            Record::Transition(r) => *moves.entry((r.journey, r.from, r.to, r.by_timer)).or_insert(0) += 1,
-            Record::Signal(r) => *calls.entry((r.journey, r.call, r.cancelled)).or_insert(0) += 1,
-            Record::Gone(r) => *gone.entry((r.journey, r.left)).or_insert(0) -= 1,
+#[derive(Default)]
+pub struct Tally {
+    moves: AHashMap<(usize, i64, i64, bool), u64>,
+    calls: AHashMap<(usize, usize, bool), u64>,
+    gone: AHashMap<(usize, i64), i64>,
+}
+
+impl Tally {
+    pub fn count(&mut self, records: &[Record]) {
+        for record in records {
+            match record {
+                Record::Transition(r) => {
+                    *self.moves.entry((r.journey, r.from, r.to, r.by_timer)).or_insert(0) += 1;
+                }
+                Record::Signal(r) => *self.calls.entry((r.journey, r.call, r.cancelled)).or_insert(0) += 1,
+                Record::Gone(r) => *self.gone.entry((r.journey, r.left)).or_insert(0) -= 1,
+            }
         }
     }
+}
+
+/// Put into `told`: moves {(journey, from, to, trigger): n}, calls {(journey, signal, status): n}, population
+/// {(journey, stage): how many more}.
+pub fn tell(py: Python, p: &Program, tally: Tally, told: &Bound<PyDict>) -> PyResult<()> {
+    let Tally { moves, calls, gone } = tally;
     let mut grown: AHashMap<(&str, &str), i64> = AHashMap::new();
     let name =
         |j: usize, stage: i64| (p.journeys[j].id.as_str(), p.journeys[j].stages[stage as usize].as_str());
