@@ -7,7 +7,7 @@ use crate::encode::Encoder;
 use crate::fetched::Fetched;
 use crate::from_python;
 use crate::murmur::partition_of;
-use crate::partition::{failed, CoreError, Partition, AHEAD};
+use crate::partition::{CoreError, Partition, AHEAD};
 use crate::program::Program;
 use crate::shared::PyStates;
 use crate::taking::{self, Lateness, Received};
