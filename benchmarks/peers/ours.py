@@ -2,7 +2,7 @@
 
 Enters: a contestant, where its input stands, what a replay of the same events gives. Leaves: a figure, or
 `RunFailed`. Strategy: the worker as an operator would start it, with its defaults; its progress is read from
-its metrics page five times a second and interpolated. Its net records have to be those of the replay, id by
+its metrics page twice a second and interpolated. Its net records have to be those of the replay, id by
 id: an id covers everything that the history decides about a record.
 """
 
@@ -80,7 +80,10 @@ class Job(msgspec.Struct, frozen=True):
 
 
 def config(job: Job, port: int) -> dict[str, Any]:
-    """Configure a worker: defaults, but for where it stands and that it ends when all is done."""
+    """Configure a worker: defaults, but for where it stands and that it ends when all is done.
+
+    At the end an eighth of the events waits for the clock, which waits for sources that have ended: not for long.
+    """
     made: dict[str, Any] = {
         "bootstrap_servers": job.bootstrap,
         "application_id": job.application,
@@ -91,7 +94,7 @@ def config(job: Job, port: int) -> dict[str, Any]:
         "journeys": list(job.contestant.journeys),
         "clock": "event",
         "until": workload.moment(job.events - 1),
-        "idle_after": "1s",
+        "idle_after": "100ms",
         "log_level": "warning",
         "web": {"port": port},
     }
