@@ -82,7 +82,7 @@ class Job(msgspec.Struct, frozen=True):
 def config(job: Job, port: int) -> dict[str, Any]:
     """Configure a worker: defaults, but for where it stands and that it ends when all is done.
 
-    At the end an eighth of the events waits for the clock, which waits for sources that have ended: not for long.
+    At the end an eighth of the events waits for the clock, and that for sources that have ended: not long.
     """
     made: dict[str, Any] = {
         "bootstrap_servers": job.bootstrap,
