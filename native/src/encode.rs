@@ -14,6 +14,7 @@ use crate::record_id::cancelled_id;
 use crate::spoken::Spoken;
 use crate::value::{damaged, Res};
 use std::collections::HashMap;
+use std::hash::Hash;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -25,9 +26,30 @@ pub struct Outbox {
     /// Of the changelog: states by person.
     pub states: Batches,
     /// The last stage per person and journey (`stages.with_stages`): where it stands in `entered_bytes`.
-    entered: Vec<Range<usize>>,
-    places: HashMap<(Arc<str>, usize), usize, ahash::RandomState>,
+    entered: Latest<(Arc<str>, usize), Range<usize>>,
     entered_bytes: Vec<u8>,
+}
+
+/// The last value of each key, in the order in which keys came first: as a dict of Python.
+struct Latest<K, V> {
+    places: HashMap<K, usize, ahash::RandomState>,
+    values: Vec<V>,
+}
+
+impl<K, V> Default for Latest<K, V> {
+    fn default() -> Self {
+        Latest { places: HashMap::default(), values: Vec::new() }
+    }
+}
+
+impl<K: Eq + Hash, V> Latest<K, V> {
+    fn set(&mut self, key: K, value: V) {
+        let place = *self.places.entry(key).or_insert(self.values.len());
+        match self.values.get_mut(place) {
+            Some(held) => *held = value,
+            None => self.values.push(value),
+        }
+    }
 }
 
 impl Outbox {
@@ -35,13 +57,13 @@ impl Outbox {
     pub fn new(transactional: bool, limit: usize, expected: [usize; 4]) -> Outbox {
         let [transitions, signals, stages, states] =
             expected.map(|bytes| Batches::limited(transactional, 0, limit).expecting(bytes));
-        let (entered, places, entered_bytes) = Default::default();
-        Outbox { transitions, signals, stages, states, entered, places, entered_bytes }
+        let (entered, entered_bytes) = Default::default();
+        Outbox { transitions, signals, stages, states, entered, entered_bytes }
     }
 
     /// No more is to come; `timestamp`: milliseconds since the epoch, of all its records.
     pub fn close(&mut self, timestamp: i64) {
-        for row in std::mem::take(&mut self.entered) {
+        for row in std::mem::take(&mut self.entered).values {
             self.stages.append_fields(&self.entered_bytes[row]);
         }
         for batches in [&mut self.transitions, &mut self.signals, &mut self.stages, &mut self.states] {
@@ -58,12 +80,7 @@ impl Outbox {
     ) -> Res<()> {
         let begin = self.entered_bytes.len();
         write(&mut self.entered_bytes)?;
-        let row = begin..self.entered_bytes.len();
-        let place = *self.places.entry((person.clone(), journey)).or_insert(self.entered.len());
-        match self.entered.get_mut(place) {
-            Some(held) => *held = row,
-            None => self.entered.push(row),
-        }
+        self.entered.set((person.clone(), journey), begin..self.entered_bytes.len());
         Ok(())
     }
 
@@ -71,7 +88,7 @@ impl Outbox {
         [&self.transitions, &self.signals, &self.stages, &self.states]
             .iter()
             .all(|batches| batches.is_empty())
-            && self.entered.is_empty()
+            && self.entered.values.is_empty()
     }
 
     /// A state at rest; None: the person is forgotten.
@@ -99,42 +116,31 @@ impl Encoder {
     /// Records in order, those that come next after those that came before.
     pub fn records(&mut self, records: &[Record], out: &mut Outbox) -> Res<()> {
         let mut spoken = std::mem::take(&mut self.spoken);
-        let mut places: HashMap<(&str, usize), usize, ahash::RandomState> = HashMap::default();
-        let mut last: Vec<&Record> = Vec::new();
+        let mut last = Latest::default();
         for record in records {
             let (person, journey) = match record {
                 Record::Transition(r) => {
                     self.transition(&mut out.transitions, r, &mut spoken)?;
-                    (&*r.about.person, r.journey)
+                    (&r.about.person, r.journey)
                 }
                 Record::Signal(r) => {
                     self.signal(&mut out.signals, r, &mut spoken)?;
                     continue;
                 }
-                Record::Gone(r) => (&*r.person, r.journey),
+                Record::Gone(r) => (&r.person, r.journey),
             };
-            let place = *places.entry((person, self.tables.journeys[journey].same)).or_insert(last.len());
-            if place == last.len() {
-                last.push(record);
-            } else {
-                last[place] = record;
-            }
+            let whose = (person, self.tables.journeys[journey].same);
+            last.set(whose, (whose, record));
         }
-        for record in last {
-            match record {
-                Record::Transition(r) => {
-                    let journey = self.tables.journeys[r.journey].same;
-                    out.enter(&r.about.person, journey, |row| self.stage(row, r, &mut spoken))?;
-                }
+        for ((person, journey), record) in last.values {
+            out.enter(person, journey, |row| match record {
+                Record::Transition(r) => self.stage(row, r, &mut spoken),
                 Record::Gone(r) => {
-                    let journey = self.tables.journeys[r.journey].same;
-                    out.enter(&r.person, journey, |row| {
-                        self.gone(row, r, &mut spoken);
-                        Ok(())
-                    })?;
+                    self.gone(row, r, &mut spoken);
+                    Ok(())
                 }
-                Record::Signal(_) => {}
-            }
+                Record::Signal(_) => Ok(()),
+            })?;
         }
         self.spoken = spoken;
         Ok(())

@@ -72,13 +72,11 @@ impl Leaving {
         self.spare.pop()
     }
 
-    /// Somebody is told of otherwise; tells whether they had left.
-    pub fn forget(&mut self, person: &str) -> bool {
-        !self.left.is_empty() && self.left.remove(person).is_some()
-    }
-
-    /// The state somebody left with since the last drain, once.
+    /// The state somebody left with since the last drain, once: whoever takes it tells of them.
     pub fn take(&mut self, person: &str) -> Option<&[u8]> {
+        if self.left.is_empty() {
+            return None;
+        }
         let place = self.left.remove(person)?;
         Some(&self.bytes[place])
     }

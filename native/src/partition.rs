@@ -149,27 +149,26 @@ impl Partition {
     /// Hand a person over to Python until the next drain.
     pub fn flush(&mut self, person: &Person) -> PyResult<()> {
         self.cooling.remove(person);
-        let left = self.leaving.forget(person);
+        let mut untold = self.leaving.take(person).is_some();
         if let Some(mut hot) = self.hot.remove(person) {
             if hot.touched {
                 let (History::Bytes(history) | History::Foldable(history)) = self.history(&hot);
                 hot.encode(&mut self.scratch, &self.p.fingerprint, &history);
                 self.rest.of(person)?.put(person, &self.scratch);
-                self.flushed.push(person.clone());
+                untold = true;
                 if !hot.known {
                     self.grown -= 1;
                     self.fresh.insert(person.clone());
                 }
-            } else if left {
-                self.flushed.push(person.clone());
             }
         } else if let Some(was_known) = self.gone.remove(person) {
             if was_known {
                 self.rest.of(person)?.forget(person);
-                self.flushed.push(person.clone());
+                untold = true;
                 self.grown += 1;
             }
-        } else if left {
+        }
+        if untold {
             self.flushed.push(person.clone());
         }
         self.foreign.insert(person.clone());
@@ -345,7 +344,7 @@ impl Partition {
         };
         let due = c.due;
         let mut hot = Hot::new(c);
-        hot.stays = !self.leaves_early() || self.leaving.again(&e.person, LATELY);
+        hot.stays = !self.leaves_early() || self.leaving.again(&e.person, self.cache());
         // Forgotten a moment ago, and so among the touched already.
         match self.gone.remove(&e.person) {
             Some(was_known) => (hot.touched, hot.known) = (true, was_known),
@@ -541,23 +540,24 @@ impl Partition {
             self.rest.read(&gone)?;
         }
         for person in std::mem::take(&mut self.touched) {
+            let left = self.leaving.take(&person);
             let Some(hot) = self.hot.get_mut(&person).filter(|hot| hot.touched) else {
-                if let Some(was_known) = self.gone.remove(&person) {
-                    self.leaving.forget(&person);
-                    if was_known {
+                match (self.gone.remove(&person), left) {
+                    (Some(true), _) => {
                         self.rest.of(&person)?.forget(&person);
                         if !self.fresh.contains(&person) {
                             give(&person, None);
                             count += 1;
                         }
                     }
-                } else if let Some(state) = self.leaving.take(&person) {
-                    give(&person, Some(state));
-                    count += 1;
+                    (None, Some(state)) => {
+                        give(&person, Some(state));
+                        count += 1;
+                    }
+                    _ => {}
                 }
                 continue;
             };
-            self.leaving.forget(&person);
             let history = match if keep { hot.history(self.horizon) } else { History::Bytes(Vec::new()) } {
                 History::Bytes(history) => history,
                 History::Foldable(history) => folded(fold, &person, &history)?,

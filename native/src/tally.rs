@@ -8,6 +8,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use pyo3::IntoPyObjectExt;
 
+/// Counts of records, by places in the program.
 #[derive(Default)]
 pub struct Tally {
     moves: AHashMap<(usize, i64, i64, bool), u64>,
