@@ -259,7 +259,9 @@ class Settings(Part, frozen=True):
         Size,
         doc("Largest record a topic of ours carries: dead letters hold the original, whatever its size."),
     ] = 16 * 2**20
-    max_buffered: Annotated[Count, doc("Events a worker holds before intake waits.")] = 50_000
+    max_buffered: Annotated[
+        Count, doc("Records a worker reads ahead of its slowest clock before sources wait.")
+    ] = 50_000
     forget_after: Annotated[ForgetAfter, doc("When idle persons are forgotten.")] = ForgetAfter()
     checkpoint: Annotated[Checkpoint, doc("When a partition commits.")] = Checkpoint()
     fetch: Annotated[Fetch, doc("How much is read at once.")] = Fetch()

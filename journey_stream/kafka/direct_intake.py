@@ -18,6 +18,7 @@ from faust.types import TP
 from journey_stream.kafka import hop
 from journey_stream.kafka.direct import Direct, Directs
 from journey_stream.kafka.inbox import Inbox, Position
+from journey_stream.kafka.lead import AHEAD, Lead
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.sender import Row
 from journey_stream.release import BEGINNING
@@ -47,6 +48,9 @@ class Worker(Protocol):
     def release(self, tp: TP, why: str) -> None:
         """Fetch it again."""
 
+    def is_held(self, tp: TP, why: str) -> bool:
+        """Tell whether a partition waits for this reason."""
+
     def moved(self) -> None:
         """Progress was made: a marker is due."""
 
@@ -67,13 +71,25 @@ class DirectIntake:
         """Offset up to which everything has been taken in and sent on."""
         self.highest: int | None = None
         """Highest event time of that."""
+        self.lead = Lead()
+        """How far ahead it is, of that."""
         self.busy = False
-        """A batch is under way."""
+        """Records of it are under way."""
         self.at_end_since: float | None = None
         self.paused = False
         self.astray: str | None = None
         """Partitioner that explains the records in the wrong partition, as last told."""
         self._worker = worker
+
+    @property
+    def is_ahead(self) -> bool:
+        """It waits for slower source partitions."""
+        return self._worker.is_held(self.tp, AHEAD)
+
+    @property
+    def rests(self) -> bool:
+        """What waits is not to be taken in now."""
+        return self.paused or self.is_ahead
 
     @property
     def idle(self) -> bool:
@@ -89,7 +105,7 @@ class DirectIntake:
         return hop.Progress(self.source, self.highest, idle, wall, self.done)
 
     def pause(self, *, paused: bool) -> None:
-        """Rest after the batch at hand, or go on."""
+        """Rest, or go on."""
         self.paused = paused
         if paused:
             self._worker.hold(self.tp, RESTING)
@@ -126,6 +142,7 @@ class Inputs:
         for each in self._turns:
             each.next, each.done = starts[each.tp.topic], directs[each.tp.topic].position
             each.highest, each.at_end_since, each.busy = None, None, False
+            each.lead.clear()
 
     def hold(self, why: str) -> None:
         """Stop fetching."""
@@ -175,7 +192,12 @@ class Inputs:
     @property
     def queued(self) -> int:
         """Records that wait to be taken in."""
-        return self._inbox.queued + sum(each.inbox.queued for each in self._turns if not each.paused)
+        return self._inbox.queued + sum(each.inbox.queued for each in self._turns if not each.rests)
+
+    @property
+    def behind(self) -> bool:
+        """More is to come at once, or as soon as slower source partitions have come along."""
+        return self.queued > 0 or any(each.is_ahead for each in self._turns)
 
     @property
     def gap(self) -> bool:
@@ -185,16 +207,16 @@ class Inputs:
 
     @property
     def topic(self) -> str | None:
-        """Of which source topic the batch is that is under way; None: of the keyed topic, or none is."""
+        """Of which source topic the records are that are under way; None: of the keyed topic, or none are."""
         return None if self._at is None else self._at.tp.topic
 
-    def take(self) -> Sequence[Any]:
-        """Give the next batch, of each source in turn; none if nothing waits."""
-        records = self._inbox.take()
+    def take(self, most: int) -> Sequence[Any]:
+        """Give the next records, at most so many, of each source in turn; none if nothing waits."""
+        records = self._inbox.take(most)
         if records:
             return records
         for each in self._turns:
-            records = [] if each.paused else each.inbox.take()
+            records = [] if each.rests else each.inbox.take(most)
             if records:
                 self._turns.remove(each)
                 self._turns.append(each)
@@ -203,7 +225,7 @@ class Inputs:
         return []
 
     def took(self, last: Any, keyed: int | None) -> int | None:
-        """A part of a batch is taken in; gives where to read the keyed topic on, which was at `keyed`."""
+        """What was given is taken in; gives where to read the keyed topic on, which was at `keyed`."""
         if self._at is None:
             return int(last.offset) + 1
         self._at.next = last.offset + 1
@@ -220,14 +242,16 @@ class Inputs:
             await self._worker.send_hop(rows)
 
     async def finish(self) -> None:
-        """The batch of a source is taken in: send on what is not ours; then markers may tell of it."""
+        """Records of a source are taken in: send on what is not ours; then markers may tell of them."""
         await self.send_on()
         at, self._at = self._at, None
         if at is None or self._directs is None:
             return
         direct = self._directs[at.tp.topic]
-        at.done, at.busy = direct.position, False
+        taken, at.done, at.busy = direct.position - at.done, direct.position, False
         at.highest = None if direct.highest == BEGINNING else direct.highest
+        if at.highest is not None:
+            at.lead.took(at.highest, taken)
         self._worker.moved()
         self._look_where_records_stand(at, direct)
 

@@ -57,6 +57,8 @@ class Inbox:
         self._epoch: int | None = None
         self._hold, self._release = hold, release
         self._batches: deque[Batch] = deque()
+        self._begun = 0
+        """So many records of the first are given out."""
         self._missing: tuple[int | None, float] | None = None
         """Where the next batch is missing, and since when."""
 
@@ -94,21 +96,27 @@ class Inbox:
                 self._hold()
         self.wake.set()
 
-    def take(self) -> Sequence[Any]:
-        """Give the records of the next batch, none if nothing waits."""
+    def take(self, most: int) -> Sequence[Any]:
+        """Give the next records, at most so many, of one batch; none if nothing waits."""
         if not self._batches:
             return []
-        records = self._batches.popleft().records
+        whole = self._batches[0].records
+        records = whole[self._begun : self._begun + most]
+        self._begun += len(records)
+        if self._begun == len(whole):
+            self._batches.popleft()
+            self._begun = 0
         self.queued -= len(records)
         if self.queued < MAX_QUEUED // 2:
             self._release()
         return records
 
-    def take_all(self) -> list[Sequence[Any]]:
-        """Give the records of all batches that wait."""
-        found = []
-        while records := self.take():
+    def take_several(self, most: int, piece: int) -> list[Sequence[Any]]:
+        """Give the next records, `most` or a few more, in pieces of at most `piece`."""
+        found: list[Sequence[Any]] = []
+        while most > 0 and (records := self.take(piece)):
             found.append(records)
+            most -= len(records)
         return found
 
     def has_received(self, handed: int, *, at_rest: bool) -> bool:
@@ -129,5 +137,6 @@ class Inbox:
 
     def _drop(self) -> None:
         self._batches.clear()
+        self._begun = 0
         self.queued = 0
         self._release()

@@ -25,6 +25,7 @@ from faust.types import TP
 from journey_stream.events.decode import Decoder, derived_events
 from journey_stream.kafka import hop
 from journey_stream.kafka.inbox import Inbox, Position
+from journey_stream.kafka.lead import AHEAD, Lead
 from journey_stream.kafka.sender import Row
 from journey_stream.values import Event, Rejection
 
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 SLICE: Final = 500
 """Records worked on before other lanes get a turn."""
+TOGETHER: Final = 5_000
+"""Records handed on before progress is told: so many of each source partition at a time."""
 COMMIT_SECONDS: Final = 1.0
 PAUSED: Final = "paused"
 """Why fetching is held while an operator wants rest."""
@@ -128,6 +131,9 @@ class Worker(Protocol):
     def release(self, tp: TP, why: str) -> None:
         """Fetch it again."""
 
+    def is_held(self, tp: TP, why: str) -> bool:
+        """Tell whether a partition waits for this reason."""
+
     def moved(self) -> None:
         """Progress was made: a marker is due."""
 
@@ -156,6 +162,9 @@ class IntakeLane:
         self._committed: int | None = None
         self._committed_at = time.monotonic()
         self._highest: int | None = None
+        """Highest event time handed on."""
+        self.lead = Lead()
+        """How far ahead it is, of what is handed on."""
         self._backoff = BACKOFF[0]
         self._task: asyncio.Task[None] | None = None
 
@@ -170,11 +179,6 @@ class IntakeLane:
     def idle(self) -> bool:
         """Nothing waits in this lane and nothing is under way."""
         return self.inbox.is_open and not self.inbox.queued and not self._busy and self.failing_since is None
-
-    @property
-    def highest(self) -> int | None:
-        """Highest event time handed on."""
-        return self._highest
 
     def has_received(self, handed: int) -> bool:
         """Tell whether all that the consumer has handed out has come; if not for long, fetch it again."""
@@ -225,6 +229,7 @@ class IntakeLane:
         self.intake = self._make_intake()
         self.done = None
         self.at_end_since = None
+        self.lead.clear()
         if position is not None:
             self._open(position, self._committed)
         return position is not None
@@ -257,7 +262,8 @@ class IntakeLane:
                 return
             if inbox.gap:
                 await self._fetch_again()
-            batches = [] if self.paused else inbox.take_all()
+            rests = self.paused or self._worker.is_held(self.tp, AHEAD)
+            batches = [] if rests else inbox.take_several(TOGETHER, SLICE)
             if batches:
                 self._busy = True
                 try:
@@ -275,7 +281,7 @@ class IntakeLane:
         """Something was lost on its way here: finish what waits, then read on from where it ends."""
         self._busy = True
         try:
-            if batches := self.inbox.take_all():
+            while batches := self.inbox.take_several(TOGETHER, SLICE):
                 await self._hand_on(batches)
             at = self.inbox.expected
             log.warning("%s[%d]@%s: something was lost on its way here, fetched again", *self.tp, at)
@@ -294,15 +300,16 @@ class IntakeLane:
         worked = 0.0
         self.intake.begin()
         for records in batches:
-            for start in range(0, len(records), SLICE):
-                began = time.perf_counter()
-                highest = self.intake.take(records[start : start + SLICE], rows, highest)
-                worked += time.perf_counter() - began
-                await asyncio.sleep(0)
+            began = time.perf_counter()
+            highest = self.intake.take(records, rows, highest)
+            worked += time.perf_counter() - began
+            await asyncio.sleep(0)
         self._metrics.batch_seconds.labels("intake").observe(worked)
         await self._worker.send_hop(rows, self.intake.ready())
         # Only now may a marker tell it: the events are in the keyed partitions before the time they moved.
         self._highest = highest
+        if highest is not None:
+            self.lead.took(highest, sum(map(len, batches)))
         self.done = batches[-1][-1].offset + 1
         self.failing_since = None
         self._backoff = BACKOFF[0]

@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -297,8 +297,6 @@ class JourneyLane:
         now_of = self._worker.now
         batch_seconds = self._metrics.batch_seconds.labels("journeys")
         most = slice_of(logic)
-        records: Sequence[Any] = []
-        start = 0
         more = False
         while True:
             if self.paused or not self._owned.is_set() or self.inbox.is_closed:
@@ -306,29 +304,25 @@ class JourneyLane:
                 if logic.dirty:
                     await self._checkpoint(logic)
                 return
-            if self.inputs.gap and start >= len(records):
+            if self.inputs.gap:
                 log.warning("%s: fetched again: something was lost on its way here", self)
                 return
-            if start >= len(records):
-                records, start = self.inputs.take(), 0
-                if not records and not more:
-                    await self._rest(logic)
-                    records = self.inputs.take()
+            records = self.inputs.take(most)
+            if not records and not more:
+                await self._rest(logic)
+                records = self.inputs.take(most)
             await self._commits.look()
             began = time.perf_counter()
             now = now_of()
-            part = records[start : start + most]
-            start += len(part)
-            more = await self._worker.aside.step(logic, self.inputs.topic, part, now, again=more)
-            if part:
-                self._next = self.inputs.took(part[-1], self._next)
+            more = await self._worker.aside.step(logic, self.inputs.topic, records, now, again=more)
+            if records:
+                self._next = self.inputs.took(records[-1], self._next)
             batch_seconds.observe(time.perf_counter() - began)
-            if self.inputs.topic is not None and start >= len(records):
+            if self.inputs.topic is not None:
                 await self.inputs.finish()
-            behind = more or start < len(records) or self.inputs.queued > 0
-            if self._commits.is_due(logic, behind=behind):
+            if self._commits.is_due(logic, behind=more or self.inputs.behind):
                 await self._commits.begin(logic, self.inputs.send_on)
-            elif logic.finished and not self.finished and not self.inputs.queued and start >= len(records):
+            elif logic.finished and not self.finished and not self.inputs.queued:
                 await self._checkpoint(logic)
                 self.finished = True
             await asyncio.sleep(0)

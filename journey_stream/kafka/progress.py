@@ -20,7 +20,8 @@ from aiokafka.errors import KafkaError
 
 from journey_stream.errors import BrokerError, told
 from journey_stream.kafka import hop
-from journey_stream.release import BEGINNING
+from journey_stream.kafka.lead import AHEAD, too_far
+from journey_stream.values import NEVER
 
 if TYPE_CHECKING:
     from faust.types import TP
@@ -153,20 +154,16 @@ class Progress:
         return began - lane.at_end_since >= self._worker.options.idle_seconds
 
     def _hold(self) -> None:
-        """While too much waits for the clock, source partitions ahead of the slowest clock wait too."""
+        """Let source partitions wait that are too far ahead of the slowest clock here."""
         worker = self._worker
-        lanes = worker.lanes.values()
-        logics = [lane.logic for lane in lanes if lane.logic is not None and not lane.paused]
-        buffered = sum(logic.buffered for logic in logics)
-        slowest = min((logic.clock.reached for logic in logics), default=BEGINNING)
-        full = buffered > worker.options.max_buffered
-        easy = buffered < worker.options.max_buffered // 2
-        held = 0
+        at_work = [lane.logic for lane in worker.lanes.values() if lane.logic is not None and not lane.paused]
+        slowest = min((logic.clock.reached for logic in at_work), default=NEVER)
+        leads = {tp: lane.lead.beyond(slowest) for tp, lane in worker.intakes.items()}
+        waiting = too_far(leads, worker.options.max_buffered)
         for tp, lane in worker.intakes.items():
-            ahead = lane.highest is not None and lane.highest > slowest
-            if full and ahead:
-                worker.hold(tp, "ahead")
-            elif easy or not ahead:
-                worker.release(tp, "ahead")
-            held += worker.is_held(tp, "ahead")
-        worker.metrics.held_sources.set(held)
+            if tp in waiting:
+                worker.hold(tp, AHEAD)
+            elif worker.is_held(tp, AHEAD):
+                worker.release(tp, AHEAD)
+                lane.inbox.wake.set()
+        worker.metrics.held_sources.set(len(waiting))

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from journey_stream.errors import StateError
 from journey_stream.kafka import hop
 from journey_stream.kafka.direct_intake import Inputs
-from journey_stream.kafka.inbox import Inbox, Position
+from journey_stream.kafka.inbox import Batch, Inbox, Position
 from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.meta import Meta, read_meta
 from journey_stream.kafka.metrics import Metrics
@@ -238,6 +238,9 @@ async def test_a_lane_that_finds_records_deleted_unread_asks_for_them_once() -> 
 
         def release(self, tp: TP, why: str) -> None: ...
 
+        def is_held(self, tp: TP, why: str) -> bool:
+            return False
+
         async def seek(self, tp: TP, offset: int | None) -> Position:
             asked.append((tp.topic, offset))
             return Position(len(asked), 8 if tp.topic == TOPICS[0] else offset or 0)
@@ -252,6 +255,50 @@ async def test_a_lane_that_finds_records_deleted_unread_asks_for_them_once() -> 
     assert [0, 8] == [offset for topic, offset in asked if topic == TOPICS[0]]
     assert 8 == here.logic.direct[TOPICS[0]].position == inputs.direct[TP(TOPICS[0], 0)].done
     assert 0 == here.logic.direct[TOPICS[1]].position
+
+
+async def test_what_waits_of_a_source_that_is_ahead_is_taken_when_slower_ones_have_come_along() -> None:
+    here, keyed, held = Direct(), TP("j.events", 0), {TP(TOPICS[0], 0)}
+    moved: list[bool] = []
+
+    class Worker:
+        def hold(self, tp: TP, why: str) -> None: ...
+
+        def release(self, tp: TP, why: str) -> None: ...
+
+        def is_held(self, tp: TP, why: str) -> bool:
+            return tp in held and why == "ahead"
+
+        async def seek(self, tp: TP, offset: int | None) -> Position:
+            return Position(1, offset or 0)
+
+        def moved(self) -> None:
+            moved.append(True)
+
+    worker: Any = Worker()
+    inputs = Inputs(worker, keyed, Inbox(lambda: None, lambda: None), TOPICS, Metrics())
+    inputs.restored(here.logic.direct, here.at)
+    inputs.open(await inputs.seek(0) or {})
+    ahead, behind = (inputs.direct[TP(topic, 0)] for topic in TOPICS)
+    ahead.inbox.put(Batch([event(n, OURS[0], START + n) for n in range(5)], 1, 0))
+    behind.inbox.put(Batch([event(n, OURS[0], START + n, TOPICS[1]) for n in range(3)], 1, 0))
+
+    async def turn() -> tuple[str | None, int]:
+        records = inputs.take(2)
+        topic = inputs.topic
+        if records and topic is not None:
+            here.logic.take_direct(topic, records, 0)
+            inputs.took(records[-1], None)
+            await inputs.finish()
+        return topic, len(records)
+
+    assert [(TOPICS[1], 2), (TOPICS[1], 1), (None, 0)] == [await turn() for _ in range(3)]
+    assert (0, True) == (inputs.queued, inputs.behind)
+    assert 2 == len(moved), "told after each piece, not after the batch"
+    held.clear()
+    assert [(TOPICS[0], 2), (TOPICS[0], 2), (TOPICS[0], 1)] == [await turn() for _ in range(3)]
+    assert (5, START + 4, False) == (ahead.done, ahead.highest, inputs.behind)
+    assert 3 == ahead.lead.beyond(START + 1)
 
 
 def test_nothing_is_let_go_before_all_that_waited_waits_again() -> None:

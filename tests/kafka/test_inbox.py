@@ -24,7 +24,7 @@ def make() -> tuple[Inbox, list[str]]:
 
 def offsets(inbox: Inbox) -> list[int]:
     taken: list[Any] = []
-    while records := inbox.take():
+    while records := inbox.take(1_000):
         taken += [record.offset for record in records]
     return taken
 
@@ -97,6 +97,49 @@ def test_fetching_pauses_while_much_waits(monkeypatch: pytest.MonkeyPatch) -> No
     assert [] == told
     inbox.put(batch(1, 3, 6))
     assert ["hold"] == told
-    inbox.take()
-    inbox.take()
+    inbox.take(3)
+    inbox.take(1)
+    assert ["hold"] == told
+    inbox.take(1)
     assert ["hold", "release"] == told
+
+
+@given(st.lists(st.integers(1, 9), max_size=8), st.lists(st.integers(1, 5), min_size=1))
+def test_however_few_are_taken_at_once_all_come_in_order_and_none_of_two_batches_together(
+    sizes: list[int], takes: list[int]
+) -> None:
+    inbox, _ = make()
+    inbox.open(Position(1, 0))
+    ends = [0]
+    for size in sizes:
+        inbox.put(batch(1, ends[-1], ends[-1] + size))
+        ends.append(ends[-1] + size)
+    taken: list[int] = []
+    for turn in range(ends[-1]):
+        most = takes[turn % len(takes)]
+        part = [record.offset for record in inbox.take(most)]
+        assert len(part) <= most
+        assert not any(part and part[0] < end <= part[-1] for end in ends)
+        taken += part
+        assert ends[-1] - len(taken) == inbox.queued
+    assert list(range(ends[-1])) == taken
+
+
+def test_several_pieces_are_no_more_than_asked_for_but_for_the_last_one() -> None:
+    inbox, _ = make()
+    inbox.open(Position(1, 0))
+    inbox.put(batch(1, 0, 5))
+    inbox.put(batch(1, 5, 9))
+    assert [2, 2] == [len(piece) for piece in inbox.take_several(3, 2)]
+    assert [1, 2, 2] == [len(piece) for piece in inbox.take_several(100, 2)]
+    assert [] == inbox.take_several(100, 2)
+
+
+def test_a_position_set_anew_forgets_the_rest_of_a_batch() -> None:
+    inbox, _ = make()
+    inbox.open(Position(1, 0))
+    inbox.put(batch(1, 0, 5))
+    inbox.take(2)
+    inbox.open(Position(2, 2))
+    inbox.put(batch(2, 2, 4))
+    assert [2, 3] == offsets(inbox)

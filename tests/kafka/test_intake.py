@@ -79,6 +79,7 @@ class FakeWorker:
         self.failures = 0
         self.seeks: list[int | None] = []
         self.first = 0
+        self.held: set[str] = set()
 
     async def send_hop(self, rows: dict[int, list[Row]], ready: Any = None) -> None:
         assert not ready
@@ -103,6 +104,9 @@ class FakeWorker:
     def hold(self, tp: TP, why: str) -> None: ...
 
     def release(self, tp: TP, why: str) -> None: ...
+
+    def is_held(self, tp: TP, why: str) -> bool:
+        return why in self.held
 
     def moved(self) -> None: ...
 
@@ -134,6 +138,35 @@ async def until(check: Any) -> None:
     async with asyncio.timeout(5):
         while not check():
             await asyncio.sleep(0.005)
+
+
+async def test_a_source_that_is_ahead_hands_nothing_on_until_slower_ones_have_come_along(fast: None) -> None:
+    worker = FakeWorker()
+    worker.held.add("ahead")
+    lane = lane_of(worker)
+    lane.inbox.put(batch(1, 0, 3))
+    await asyncio.sleep(0.1)
+    assert ([], 3) == (worker.sent, lane.inbox.queued)
+    worker.held.clear()
+    lane.inbox.wake.set()
+    await until(lambda: worker.offset == 3)
+    assert [3, 0] == [lane.lead.beyond(START + 1), lane.lead.beyond(START + 2)]
+    await lane.close(1)
+
+
+async def test_progress_is_told_before_all_that_waits_is_handed_on(
+    fast: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(intake, "TOGETHER", 4)
+    monkeypatch.setattr(intake, "SLICE", 2)
+    worker = FakeWorker()
+    told: list[int | None] = []
+    lane = lane_of(worker)
+    worker.moved = lambda: told.append(lane.done)  # type: ignore[method-assign]
+    lane.inbox.put(batch(1, 0, 9))
+    await until(lambda: worker.offset == 9)
+    assert [4, 8, 9] == told
+    await lane.close(1)
 
 
 async def test_what_is_handed_on_is_committed_and_told(fast: None) -> None:
@@ -217,11 +250,11 @@ async def test_after_a_failure_the_lane_goes_on_with_an_intake_made_anew(fast: N
     await until(lambda: worker.offset == 3)
     lane.inbox.put(batch(1, 3, 5))
     await until(lambda: worker.seeks == [3])
-    assert START + 2 == lane.highest, "what was not handed on moves no clock"
+    assert START + 2 == lane.progress(0, idle=False).highest, "what was not handed on moves no clock"
     lane.inbox.put(batch(2, 3, 6))
     await until(lambda: worker.offset == 6)
     assert ([0, 1, 2, 3, 4, 5], 1) == (worker.sent, worker.failures)
-    assert START + 5 == lane.highest
+    assert START + 5 == lane.progress(0, idle=False).highest
     assert 6 == lane._metrics.registry.get_sample_value(
         "journey_stream_events_total", {"topic": VISITS.topic, "outcome": "read"}
     )
@@ -236,7 +269,7 @@ async def test_a_failed_send_starts_over_from_what_is_committed(fast: None) -> N
     worker.fail_sends = 1
     lane.inbox.put(batch(1, 3, 5))
     await until(lambda: worker.seeks == [3])
-    assert START + 2 == lane.highest, "what was not acknowledged moves no clock"
+    assert START + 2 == lane.progress(0, idle=False).highest, "what was not acknowledged moves no clock"
     lane.inbox.put(batch(1, 5, 6))  # still on its way from before the seek
     lane.inbox.put(batch(2, 3, 6))
     await until(lambda: worker.offset == 6)

@@ -14,6 +14,7 @@ from aiokafka.errors import KafkaConnectionError
 
 from journey_stream.errors import BrokerError, told
 from journey_stream.kafka import progress
+from journey_stream.kafka.lead import Lead
 from journey_stream.kafka.progress import Progress
 
 
@@ -23,7 +24,7 @@ class Worker:
     def __init__(self, tell: Callable[[], None]) -> None:
         self.options = SimpleNamespace(marker_seconds=0.001, partitions=1, idle_seconds=1.0, max_buffered=10)
         self.consumer = SimpleNamespace(thread=SimpleNamespace(broken=lambda: None), crash=self._crash)
-        lane = SimpleNamespace(idle=False, at_end_since=3.0, highest=None, progress=self._progress)
+        lane = SimpleNamespace(idle=False, at_end_since=3.0, lead=Lead(), progress=self._progress)
         self.intakes: dict[Any, Any] = {SimpleNamespace: lane}
         self.lanes: dict[Any, Any] = {}
         self.metrics = SimpleNamespace(held_sources=SimpleNamespace(set=lambda count: None))

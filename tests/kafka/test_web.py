@@ -8,11 +8,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from journey_stream.kafka import web
-from journey_stream.kafka.aside import Aside
 from journey_stream.kafka.keyed import KeyedPartition
+from journey_stream.kafka.lead import Lead
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.progress import Progress
-from tests.kafka.log import DECODER, SOURCES, START, Log, options
+from tests.kafka.log import DECODER, SOURCES, START, options
 from tests.kafka.tally import TallyEngine
 
 
@@ -45,23 +45,23 @@ async def test_a_look_at_the_metrics_does_not_stop_the_loop_while_a_partition_is
         assert b'journey_stream_customers{partition="3"} 0.0' in await looking
 
 
-async def test_sources_are_held_by_what_waits_without_waiting_for_it() -> None:
-    log, logic, held = Log(), partition(), []
-    log.event(SOURCES[0], 0, event_id="e1", person="c1", at=START)
-    await Aside().step(logic, None, log.records, 0, again=False)
-    lane = SimpleNamespace(highest=1 << 60)
+async def test_sources_are_held_by_their_lead_without_waiting_for_a_partition_at_work() -> None:
+    logic, held = partition(), []
+    lane = SimpleNamespace(lead=Lead(), inbox=SimpleNamespace(wake=asyncio.Event()))
+    lane.lead.took(START, 6)
     worker: Any = SimpleNamespace(
         lanes={0: SimpleNamespace(logic=logic, paused=False)},
         intakes={"visits": lane},
-        options=SimpleNamespace(max_buffered=0),
+        options=SimpleNamespace(max_buffered=5),
         hold=lambda tp, why: held.append((tp, why)),
         release=lambda tp, why: held.clear(),
-        is_held=lambda tp, why: True,
+        is_held=lambda tp, why: bool(held),
         metrics=Metrics(),
     )
     with logic.turn:
         Progress(worker)._hold()
     assert [("visits", "ahead")] == held
-    worker.options.max_buffered = 5
+    logic.clock.reached = START
     Progress(worker)._hold()
     assert [] == held
+    assert lane.inbox.wake.is_set(), "who went to rest takes up what waits"
