@@ -22,7 +22,7 @@ GROUP = os.environ["BENCH_GROUP"]
 EVENTS = int(os.environ["BENCH_EVENTS"])
 FIRST, LAST = EVENTS * 5 // 100, EVENTS * 95 // 100
 FETCH = int(os.environ.get("BENCH_FETCH", "20000"))
-BATCH_BYTES = 512 * 1024
+BATCH_BYTES = 1_000_000
 
 
 class Event(msgspec.Struct):

@@ -67,7 +67,8 @@ class Aside:
                 logic.buffered = len(logic.buffer)
                 return more
 
-        return await self._done(work, logic, WORTH if again else len(part))
+        # A single marker may let go of all that waits.
+        return await self._done(work, logic, WORTH if again else max(len(part), logic.buffered))
 
     async def checkpoint(self, logic: KeyedPartition, ready: int | None) -> Checkpoint:
         """Collect what the next transaction has to hold; see `KeyedPartition.checkpoint`."""

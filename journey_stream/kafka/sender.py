@@ -26,7 +26,8 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 from journey_stream.errors import BrokerError
 from journey_stream.kafka.transactions import CLOSE_SECONDS, REQUEST_TIMEOUT_MS
 
-MAX_BATCH_BYTES: Final = 512 * 1024
+MAX_BATCH_BYTES: Final = 1_000_000
+"""Little less than what a topic takes unless its settings say otherwise (`max.message.bytes`)."""
 
 _COMPRESSION: Final[Mapping[str, int]] = {"none": 0, "gzip": 1, "lz4": 3}
 

@@ -3,7 +3,7 @@
 Enters: assignments and batches (from the transport), the deployment's settings and program. Leaves: lanes
 at work, and the answers of /health, /ready and /metrics. Strategy: an owner of lanes and of what they
 share: the hop's sender, the markers (one task that asks the brokers where the source partitions end), and
-the rule that source partitions which run ahead of the slowest clock wait while too much is buffered.
+the rule that source partitions which are too far ahead of the slowest clock wait.
 """
 
 from __future__ import annotations

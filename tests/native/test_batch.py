@@ -121,7 +121,7 @@ async def test_an_idempotent_producer_sends_ready_batches(deployment: Callable[.
     names = await topics(configured)
     sender = Sender(client(configured), 1 << 20)
     await sender.start()
-    rows = SOME * 40
+    rows = SOME * 80
     batches = ready_of(rows, transactional=False)
     assert len(batches) > 3
     offset = await sender.send_ready(names.transitions, 2, batches)

@@ -64,7 +64,7 @@ def test_small_batches_become_one_and_a_large_one_stays() -> None:
     assert 4 == joined.record_count()
     sizes = [1, 1, 2, 1]
     large = native.join_batches(
-        [*batch(1), *batch(300_000), *batch(1), *batch(2), *batch(400_000)], [], NOW, False
+        [*batch(1), *batch(600_000), *batch(1), *batch(2), *batch(700_000)], [], NOW, False
     )
     assert sizes == [each.record_count() for each in large]
 
