@@ -134,6 +134,10 @@ class KeyedPartition:
         """After a restart: not all that waited waits again."""
         return self.rereading or self.direct.rereading
 
+    def has_received(self, source: bytes, sub_offset: int) -> bool:
+        """Tell whether a record of a source has come through the keyed topic."""
+        return sub_offset <= self._received.highest.get(source, -1)
+
     def expect(self, sources: Iterable[bytes]) -> None:
         """Wait for these source partitions, too: their topic has grown by them."""
         for source in sources:

@@ -49,13 +49,17 @@ class Retained:
                     self._told.setdefault(each.source, BEGINNING if each.highest is None else each.highest)
                 continue
             try:
-                kind, _, broker_at, _ = hop.unpack(header)
+                kind, sub_offset, broker_at, source = hop.unpack(header)
             except hop.HopFormatError:
                 continue
             event = event_of(record, broker_at, self._decode) if kind == hop.EVENT else None
             if isinstance(event, Event):
                 self.earliest = min(self.earliest, event.at)
-                self._offsets.setdefault(fingerprint(event.event_id), record.offset)
+                at = record.offset
+                if self._logic.has_received(source, sub_offset):
+                    # Beyond P it is a repeat: it was taken in where it first stood, which may be lost.
+                    at = min(at, self._logic.position - 1)
+                self._offsets.setdefault(fingerprint(event.event_id), at)
 
     def was_taken_in(self, event: Event) -> bool:
         """Tell whether an event is one that the partition had."""

@@ -130,7 +130,7 @@ async def test_many_batches_of_a_partition_keep_their_order(
     settings = deployment()
     values = [b"%d" % number * 40_000 for number in range(60)]
     seen: list[tuple[tuple[str, int], int]] = []
-    monkeypatch.setattr(transactions, "REQUEST_BYTES", 700_000)  # one batch, not two
+    monkeypatch.setattr(transactions, "REQUEST_BYTES", 1_400_000)  # one batch, not two
     async with started(settings) as one:
         await commit(one, settings, [b"first"])
         requests = counted(one)
