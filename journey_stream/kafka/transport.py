@@ -80,6 +80,8 @@ class BatchThread(driver.AIOKafkaConsumerThread):
     epochs: dict[TP, int]
     held: frozenset[TP]
     handed: dict[TP, int]
+    hurry: Callable[[], None] = staticmethod(lambda: None)
+    """Fetch at once: something has come. May be called from any thread."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -124,7 +126,7 @@ class BatchThread(driver.AIOKafkaConsumerThread):
                 await asyncio.sleep(1.0)
         if cast(BatchTransport, self.transport).options.compiled:
             read_compiled(self._ensure_consumer())
-        space_out(self._ensure_consumer())
+        self.hurry = space_out(self._ensure_consumer())
 
     async def run(self, work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         """Run a coroutine on the consumer's loop and wait for it here, though not for ever.

@@ -2,8 +2,7 @@
 
 Enters: assignments and batches (from the transport), the deployment's settings and program. Leaves: lanes
 at work, and the answers of /health, /ready and /metrics. Strategy: an owner of lanes and of what they
-share: the hop's sender, the markers (one task that asks the brokers where the source partitions end), and
-the rule that source partitions which are too far ahead of the slowest clock wait.
+share: the hop's sender, the markers, and the rule that sources too far ahead of the slowest clock wait.
 """
 
 from __future__ import annotations
@@ -366,6 +365,7 @@ class JourneyWorker:
     ) -> None:
         """Send rows and batches to the keyed topic; return when acknowledged, or raise the first failure."""
         await self._sender.send(rows, ready or {})
+        self.consumer.thread.hurry()
 
     # -- what others ask for ---------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from types import SimpleNamespace
 from typing import Any
 
@@ -65,3 +66,38 @@ def test_a_pause_that_is_cut_short_ends_as_a_request_that_is_cut_short_does() ->
         return await waiting
 
     assert asyncio.run(run()) is False
+
+
+def test_who_knows_that_something_has_come_ends_the_pause_and_only_that_one() -> None:
+    async def run() -> tuple[float, bool]:
+        async def fetch(assignment: Any, node: int, request: Any) -> bool:
+            return True
+
+        consumer: Any = SimpleNamespace(_fetcher=SimpleNamespace(_proc_fetch_request=fetch))
+        hurry = spacing.space_out(consumer, 60.0)
+        assert await consumer._fetcher._proc_fetch_request(None, 1, "request")
+        waiting = asyncio.create_task(consumer._fetcher._proc_fetch_request(None, 1, "request"))
+        await asyncio.sleep(0.01)
+        began = time.monotonic()
+        await asyncio.get_running_loop().run_in_executor(None, hurry)
+        assert await waiting
+        took = time.monotonic() - began
+        again = asyncio.create_task(consumer._fetcher._proc_fetch_request(None, 1, "request"))
+        done, _ = await asyncio.wait([again], timeout=0.05)
+        again.cancel()
+        return took, bool(done)
+
+    took, passed = asyncio.run(run())
+    assert took < 5
+    assert not passed
+
+
+def test_to_hurry_after_the_end_is_no_error() -> None:
+    async def run() -> Any:
+        async def fetch(assignment: Any, node: int, request: Any) -> bool:
+            return True
+
+        consumer: Any = SimpleNamespace(_fetcher=SimpleNamespace(_proc_fetch_request=fetch))
+        return spacing.space_out(consumer)
+
+    asyncio.run(run())()

@@ -379,6 +379,9 @@ class Group:
         self.assigned: set[TP] = set()
         self.thread = self
 
+    def hurry(self) -> None:
+        """Fetches here have no pauses."""
+
     @property
     def is_member(self) -> bool:
         """Whether no other process has taken the place of this one in the group."""
