@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from journey_stream.kafka.intake import IntakeLane
     from journey_stream.kafka.sender import Row
     from journey_stream.kafka.worker import JourneyWorker
+    from journey_stream.release import PartitionClock
 
 log = logging.getLogger(__name__)
 
@@ -157,7 +158,8 @@ class Progress:
         """Let source partitions wait that are too far ahead of the slowest clock here."""
         worker = self._worker
         at_work = [lane.logic for lane in worker.lanes.values() if lane.logic is not None and not lane.paused]
-        slowest = min((logic.clock.reached for logic in at_work), default=NEVER)
+        clocks = [logic.clock for logic in at_work]
+        slowest = min((clock.reached for clock in clocks if self._is_waited_for(clock)), default=NEVER)
         leads = {tp: lane.lead.beyond(slowest) for tp, lane in worker.intakes.items()}
         waiting = too_far(leads, worker.options.max_buffered)
         for tp, lane in worker.intakes.items():
@@ -167,3 +169,8 @@ class Progress:
                 worker.release(tp, AHEAD)
                 lane.inbox.wake.set()
         worker.metrics.held_sources.set(len(waiting))
+
+    def _is_waited_for(self, clock: PartitionClock) -> bool:
+        """Tell whether events wait for it; near the wall they do not, whatever time they are of."""
+        worker = self._worker
+        return clock.mode == "event" or worker.now() - clock.reached > worker.options.keyed.catch_up

@@ -12,6 +12,7 @@ from journey_stream.kafka.keyed import KeyedPartition
 from journey_stream.kafka.lead import Lead
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.progress import Progress
+from journey_stream.values import SECOND
 from tests.kafka.log import DECODER, SOURCES, START, options
 from tests.kafka.tally import TallyEngine
 
@@ -26,8 +27,8 @@ class App:
         return lambda handler: self.pages.setdefault(path, handler)
 
 
-def partition() -> KeyedPartition:
-    logic = KeyedPartition(TallyEngine(), DECODER, SOURCES, options())
+def partition(**chosen: Any) -> KeyedPartition:
+    logic = KeyedPartition(TallyEngine(), DECODER, SOURCES, options(**chosen))
     logic.restore(None, 0)
     return logic
 
@@ -65,3 +66,26 @@ async def test_sources_are_held_by_their_lead_without_waiting_for_a_partition_at
     Progress(worker)._hold()
     assert [] == held
     assert lane.inbox.wake.is_set(), "who went to rest takes up what waits"
+
+
+async def test_near_the_wall_nothing_waits_so_a_source_of_the_future_is_not_held() -> None:
+    logic, held = partition(mode="wall"), []
+    lane = SimpleNamespace(lead=Lead(), inbox=SimpleNamespace(wake=asyncio.Event()))
+    lane.lead.took(START + 60 * SECOND, 6)
+    logic.clock.reached = START
+    now = [START + SECOND]
+    worker: Any = SimpleNamespace(
+        lanes={0: SimpleNamespace(logic=logic, paused=False)},
+        intakes={"visits": lane},
+        options=SimpleNamespace(max_buffered=5, keyed=SimpleNamespace(catch_up=10 * SECOND)),
+        hold=lambda tp, why: held.append((tp, why)),
+        is_held=lambda tp, why: bool(held),
+        now=lambda: now[0],
+        metrics=Metrics(),
+    )
+    Progress(worker)._hold()
+    assert [] == held
+    lane.lead.took(START + 60 * SECOND, 6)
+    now[0] = START + 20 * SECOND
+    Progress(worker)._hold()
+    assert [("visits", "ahead")] == held
