@@ -21,13 +21,15 @@ class NotDescribed(Exception):
 
 
 class _Collected:
-    """Guards, rulings and calls, each once, by the order they were met."""
+    """Guards (each that does the same once), rulings and calls, by the order they were met."""
 
     def __init__(self) -> None:
         self.guards: list[Any] = []
         self.rulings: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
         self._places: dict[int, int] = {}
+        self._same: dict[bytes, int] = {}
+        """Guards by what they do: rules of several stages and journeys ask the same."""
         self._kept: list[Any] = []
         """What places are by identity has to stay alive."""
 
@@ -35,7 +37,15 @@ class _Collected:
         """The place of a guard."""
         if guard is None:
             return None
-        return self._place(guard, self.guards, lambda: self.plain(of(guard, "an expression")))
+        place = self._places.get(id(guard))
+        if place is None:
+            described = self.plain(of(guard, "an expression"))  # first, since it may put others there
+            place = self._same.setdefault(msgspec.json.encode(described), len(self.guards))
+            if place == len(self.guards):
+                self.guards.append(described)
+            self._places[id(guard)] = place
+            self._kept.append(guard)
+        return place
 
     def ruling(self, ruling: Ruling) -> int:
         """The place of what a transition rule says."""

@@ -1,7 +1,8 @@
 //! Record batches of Kafka (magic 2) as bytes, and the object that aiokafka sends in place of its BatchBuilder.
 //!
 //! In: key, value, headers. Out: `ReadyBatch`es, complete but for what the producer knows (its id, epoch and the
-//! sequence number), which is written in when aiokafka asks for the bytes; the checksum comes last. Follows
+//! sequence number), which is written in when aiokafka asks for the bytes; the checksum comes last. That of the records
+//! of a large batch is made as they come, while they are in the processor's cache, and without Python. Follows
 //! `aiokafka.record.default_records` and, in what fits into one batch, `kafka.checkpoint.Sender.send`.
 
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
@@ -23,6 +24,8 @@ const EPOCH_AT: usize = 51;
 const SEQUENCE_AT: usize = 53;
 pub const COUNT_AT: usize = 57;
 pub const TRANSACTIONAL: i16 = 0x10;
+/// So many bytes are summed at a time: beyond them they are out of the nearest cache.
+const SUMMED: usize = 64 * 1024;
 
 /// A signed number as Kafka writes it: zigzag, seven bits a byte.
 #[inline]
@@ -83,6 +86,22 @@ fn write<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
     bytes[at..at + N].copy_from_slice(&value);
 }
 
+/// The checksum of a batch's records so far.
+#[derive(Clone, Copy, Default)]
+struct Sum {
+    crc: u32,
+    /// Bytes behind the header that are in it.
+    bytes: usize,
+}
+
+impl Sum {
+    fn take_in(&mut self, batch: &[u8]) {
+        let more = &batch[HEADER + self.bytes..];
+        self.crc = crc32c::crc32c_append(self.crc, more);
+        self.bytes += more.len();
+    }
+}
+
 /// Rows of one topic-partition, in as many batches as they need.
 pub struct Batches {
     limit: usize,
@@ -95,6 +114,7 @@ pub struct Batches {
     first: i64,
     most: i64,
     scratch: Vec<u8>,
+    sum: Sum,
     /// Bytes that are likely to come: room is made for them once.
     expected: usize,
 }
@@ -111,6 +131,7 @@ impl Batches {
             first: 0,
             most: 0,
             scratch: Vec::new(),
+            sum: Sum::default(),
             expected: 0,
         }
     }
@@ -175,6 +196,9 @@ impl Batches {
             self.open();
             size = self.size_of(fields);
         }
+        if self.buffer.len() - HEADER - self.sum.bytes >= SUMMED {
+            self.sum.take_in(&self.buffer);
+        }
         self.records += 1;
         self.most = self.most.max(self.timestamp);
         let out = &mut self.buffer;
@@ -199,6 +223,10 @@ impl Batches {
 
     fn close(&mut self) {
         let mut bytes = std::mem::take(&mut self.buffer);
+        let mut sum = std::mem::take(&mut self.sum);
+        if sum.bytes > 0 {
+            sum.take_in(&bytes);
+        }
         let length = (bytes.len() - LENGTH_AT - 4) as i32;
         write(&mut bytes, LENGTH_AT, length.to_be_bytes());
         write(&mut bytes, LENGTH_AT + 4, (-1i32).to_be_bytes()); // the leader's epoch, which the broker knows
@@ -210,7 +238,7 @@ impl Batches {
         write(&mut bytes, PRODUCER_AT, (-1i64).to_be_bytes());
         write(&mut bytes, EPOCH_AT, (-1i16).to_be_bytes());
         write(&mut bytes, COUNT_AT, self.records.to_be_bytes());
-        self.full.push(ReadyBatch { records: self.records, size: bytes.len(), bytes, built: None });
+        self.full.push(ReadyBatch { records: self.records, size: bytes.len(), bytes, sum, built: None });
         self.records = 0;
     }
 
@@ -242,6 +270,8 @@ pub struct ReadyBatch {
     records: i32,
     size: usize,
     pub bytes: Vec<u8>,
+    /// Of all records, or of none.
+    sum: Sum,
     /// The same, once it is built: whoever writes them to a socket reads them where they are.
     built: Option<Py<PyBytes>>,
 }
@@ -250,7 +280,7 @@ impl ReadyBatch {
     /// The same batch, in an object of its own; this one is empty then.
     pub fn moved(&mut self) -> ReadyBatch {
         let bytes = std::mem::take(&mut self.bytes);
-        ReadyBatch { records: self.records, size: self.size, bytes, built: self.built.take() }
+        ReadyBatch { records: self.records, size: self.size, bytes, sum: self.sum, built: self.built.take() }
     }
 
     /// Bytes, before or after it was built.
@@ -311,7 +341,11 @@ impl ReadyBatch {
             return Ok(built.clone_ref(py));
         }
         let mut bytes = std::mem::take(&mut self.bytes);
-        let crc = crc32c::crc32c(&bytes[ATTRIBUTES_AT..]);
+        let Sum { crc, bytes: summed } = self.sum;
+        let crc = match summed {
+            0 => crc32c::crc32c(&bytes[ATTRIBUTES_AT..]),
+            _ => crc32c::crc32c_combine(crc32c::crc32c(&bytes[ATTRIBUTES_AT..HEADER]), crc, summed),
+        };
         write(&mut bytes, CRC_AT, crc.to_be_bytes());
         let built = Py::new(py, PyBytes::from(bytes))?;
         self.built = Some(built.clone_ref(py));

@@ -184,7 +184,7 @@ impl Core {
         let changes = PyList::new(py, changes)?;
         let records = PyList::empty(py);
         let p = self.partition.p.clone();
-        for record in std::mem::take(&mut self.partition.run.records) {
+        for record in std::mem::take(self.partition.run.records.named()) {
             records.append(to_python::record(py, &p, &self.classes, &record)?)?;
         }
         let drained = self.told(py, touched)?;

@@ -5,6 +5,7 @@
 use crate::attrs::Attrs;
 use crate::value::{self, damaged, IntMap, Ints, Reader, Res, Val};
 use compact_str::CompactString;
+use smallvec::SmallVec;
 use std::ops::DerefMut;
 use std::sync::Arc;
 
@@ -28,9 +29,12 @@ pub enum Partial {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Raised {
     pub until: Option<i64>,
-    pub id: Vec<u8>,
+    pub id: SmallVec<[u8; 16]>,
     pub by: Option<CompactString>,
 }
+
+/// Mostly one at a time.
+pub type Calls = SmallVec<[Raised; 1]>;
 
 #[derive(Clone, Debug, Default)]
 pub struct Customer {
@@ -43,7 +47,7 @@ pub struct Customer {
     pub attrs: Attrs,
     pub armed: Vec<(i64, Armed)>,
     pub partial: Option<Vec<(i64, Partial)>>,
-    pub raised: Option<Vec<(i64, Vec<Raised>)>>,
+    pub raised: Option<Vec<(i64, Calls)>>,
     pub rates: Option<Vec<(i64, Ints)>>,
     pub seen: Vec<u8>,
     pub days: Ints,
@@ -188,18 +192,18 @@ fn read_partial(r: &mut Reader) -> Res<Vec<(i64, Partial)>> {
         .collect()
 }
 
-fn read_raised(r: &mut Reader) -> Res<Vec<(i64, Vec<Raised>)>> {
+fn read_raised(r: &mut Reader) -> Res<Vec<(i64, Calls)>> {
     let n = r.map()?;
     (0..n)
         .map(|_| {
             let k = r.int()?;
             let n = r.array()?;
-            let all: Res<Vec<_>> = (0..n)
+            let all: Res<Calls> = (0..n)
                 .map(|_| {
                     if r.array()? != 3 {
                         return damaged("a raised signal of another shape");
                     }
-                    Ok(Raised { until: opt(r, |r| r.int())?, id: r.bin()?.to_vec(), by: r.opt_text()? })
+                    Ok(Raised { until: opt(r, |r| r.int())?, id: r.bin()?.into(), by: r.opt_text()? })
                 })
                 .collect();
             Ok((k, all?))

@@ -9,8 +9,8 @@ use crate::ops::{Op, Sequence};
 use crate::paths::Get;
 use crate::profile::{ContextPlaces, Update};
 use crate::program::{self as made, After, AfterMoves, ByStage, Program};
-use crate::reads::{Merged, Read};
-use crate::record::Member;
+use crate::reads::Read;
+use crate::said::{Sayings, Steady};
 use crate::value::from_json;
 use serde::Deserialize;
 use serde_json::Value;
@@ -152,11 +152,17 @@ impl Program {
         if d.active.len() != vocab.types.len() || d.passive.len() != vocab.types.len() {
             return Err("description: not a plan for each event type".into());
         }
+        let steady = steady(&d);
+        let mut sayings = Sayings::default();
+        let said = d.journeys.iter().map(|each| saying(each, &mut sayings, &steady, &vocab));
+        let said = said.collect::<Made<Vec<usize>>>()?;
         Ok(Program {
             guards: all(&d.guards, |each| Expr::parse(each, &vocab))?,
+            steady: steady.guards,
+            sayings,
             rulings: d.rulings.into_iter().map(ruling).collect(),
             calls: d.calls.into_iter().map(|each| call(each, &vocab)).collect::<Made<_>>()?,
-            journeys: d.journeys.into_iter().map(|each| journey(each, &vocab)).collect::<Made<_>>()?,
+            journeys: d.journeys.into_iter().zip(said).map(|(each, saying)| journey(each, saying)).collect(),
             timers: d.timers.into_iter().map(timer).collect::<Made<_>>()?,
             active: plans(d.active, &vocab)?,
             passive: plans(d.passive, &vocab)?,
@@ -246,20 +252,25 @@ fn timer(d: Timer) -> Made<made::Timer> {
     })
 }
 
-fn journey(d: Journey, vocab: &Vocab) -> Made<made::Journey> {
-    let (names, reads): (Vec<String>, Vec<Value>) = d.attributes.into_iter().unzip();
-    let place = |name: &String| {
-        let found = names.iter().position(|other| other == name);
-        found.ok_or_else(|| format!("{name:?} is approximate, and no attribute of {:?}", d.id))
-    };
-    Ok(made::Journey {
-        members: names.iter().map(|name| Member::of(name)).collect(),
-        attributes: reads.iter().map(|read| Read::parse(read, vocab)).collect::<Made<_>>()?,
-        approximate: d
-            .approximate
-            .into_iter()
-            .map(|(name, read)| Ok((place(&name)?, Merged::parse(&read)?)))
-            .collect::<Made<_>>()?,
+/// What is steady in a description. Guards that others read stand before those.
+fn steady(d: &Description) -> Steady {
+    let slots = d.journeys.iter().flat_map(|each| &each.stage_slots).map(|(slot, _)| *slot as u64).collect();
+    let mut steady = Steady { slots, guards: Vec::new() };
+    for guard in &d.guards {
+        steady.guards.push(steady.holds(guard));
+    }
+    steady
+}
+
+fn saying(d: &Journey, sayings: &mut Sayings, steady: &Steady, vocab: &Vocab) -> Made<usize> {
+    let parse = |json: &Value| Read::parse(json, vocab);
+    let made = sayings.add(&d.attributes, &d.approximate, d.steady, |json| steady.holds(json), parse);
+    made.map_err(|found| format!("journey {:?}: {found}", d.id))
+}
+
+fn journey(d: Journey, saying: usize) -> made::Journey {
+    made::Journey {
+        saying,
         entries: d.entries.into_iter().map(entry).collect(),
         stage_slots: d.stage_slots.iter().map(|(slot, empty)| (*slot, from_json(empty))).collect(),
         id: d.id,
@@ -271,8 +282,7 @@ fn journey(d: Journey, vocab: &Vocab) -> Made<made::Journey> {
         start: d.start,
         others: d.others,
         entered_by_newcomers: d.entered_by_newcomers,
-        steady: d.steady,
-    })
+    }
 }
 
 fn entry(d: Entry) -> made::Entry {

@@ -13,8 +13,8 @@ use crate::record::{Gone, Record, Signal, Transition};
 use crate::record_id::cancelled_id;
 use crate::spoken::Spoken;
 use crate::value::{damaged, Res};
+use smallvec::SmallVec;
 use std::collections::HashMap;
-use std::hash::Hash;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -26,29 +26,41 @@ pub struct Outbox {
     /// Of the changelog: states by person.
     pub states: Batches,
     /// The last stage per person and journey (`stages.with_stages`): where it stands in `entered_bytes`.
-    entered: Latest<(Arc<str>, usize), Range<usize>>,
+    entered: Entered,
     entered_bytes: Vec<u8>,
 }
 
-/// The last value of each key, in the order in which keys came first: as a dict of Python.
-struct Latest<K, V> {
-    places: HashMap<K, usize, ahash::RandomState>,
-    values: Vec<V>,
+/// Where the row of each stage now stands: the last per person and journey, in the order in which they came first.
+#[derive(Default)]
+struct Entered {
+    people: HashMap<Arc<str>, usize, ahash::RandomState>,
+    /// By person: journey, and which of `rows`.
+    places: Vec<SmallVec<[(usize, usize); 4]>>,
+    rows: Vec<Range<usize>>,
+    /// Who came last: mostly they come several times, one after the other.
+    last: Option<(Arc<str>, usize)>,
 }
 
-impl<K, V> Default for Latest<K, V> {
-    fn default() -> Self {
-        Latest { places: HashMap::default(), values: Vec::new() }
-    }
-}
-
-impl<K: Eq + Hash, V> Latest<K, V> {
-    fn set(&mut self, key: K, value: V) {
-        let place = *self.places.entry(key).or_insert(self.values.len());
-        match self.values.get_mut(place) {
-            Some(held) => *held = value,
-            None => self.values.push(value),
+impl Entered {
+    fn set(&mut self, person: &Arc<str>, journey: usize, row: Range<usize>) {
+        let place = match &self.last {
+            Some((last, place)) if Arc::ptr_eq(last, person) => *place,
+            _ => {
+                let place = *self.people.entry(person.clone()).or_insert(self.places.len());
+                self.last = Some((person.clone(), place));
+                place
+            }
+        };
+        if place == self.places.len() {
+            self.places.push(SmallVec::new());
         }
+        let known = self.places[place].iter().find(|(other, _)| *other == journey);
+        if let Some((_, at)) = known {
+            self.rows[*at] = row;
+            return;
+        }
+        self.places[place].push((journey, self.rows.len()));
+        self.rows.push(row);
     }
 }
 
@@ -63,7 +75,7 @@ impl Outbox {
 
     /// No more is to come; `timestamp`: milliseconds since the epoch, of all its records.
     pub fn close(&mut self, timestamp: i64) {
-        for row in std::mem::take(&mut self.entered).values {
+        for row in std::mem::take(&mut self.entered).rows {
             self.stages.append_fields(&self.entered_bytes[row]);
         }
         for batches in [&mut self.transitions, &mut self.signals, &mut self.stages, &mut self.states] {
@@ -80,7 +92,7 @@ impl Outbox {
     ) -> Res<()> {
         let begin = self.entered_bytes.len();
         write(&mut self.entered_bytes)?;
-        self.entered.set((person.clone(), journey), begin..self.entered_bytes.len());
+        self.entered.set(person, journey, begin..self.entered_bytes.len());
         Ok(())
     }
 
@@ -88,7 +100,7 @@ impl Outbox {
         [&self.transitions, &self.signals, &self.stages, &self.states]
             .iter()
             .all(|batches| batches.is_empty())
-            && self.entered.values.is_empty()
+            && self.entered.rows.is_empty()
     }
 
     /// A state at rest; None: the person is forgotten.
@@ -116,33 +128,52 @@ impl Encoder {
     /// Records in order, those that come next after those that came before.
     pub fn records(&mut self, records: &[Record], out: &mut Outbox) -> Res<()> {
         let mut spoken = std::mem::take(&mut self.spoken);
-        let mut last = Latest::default();
+        // Of one event or timer: what stands between its first and its last stage of a journey is not worth writing.
+        let mut entered: Vec<(usize, &Transition)> = Vec::new();
         for record in records {
-            let (person, journey) = match record {
+            let about = match record {
+                Record::Transition(r) => Some(&r.about),
+                Record::Signal(r) => Some(&r.about),
+                Record::Gone(_) => None,
+            };
+            let another =
+                |(_, first): &(usize, &Transition)| !about.is_some_and(|it| Arc::ptr_eq(it, &first.about));
+            if entered.first().is_some_and(another) {
+                self.enter(&mut entered, out, &mut spoken)?;
+            }
+            match record {
                 Record::Transition(r) => {
                     self.transition(&mut out.transitions, r, &mut spoken)?;
-                    (&r.about.person, r.journey)
+                    let journey = self.tables.journeys[r.journey].same;
+                    match entered.iter_mut().find(|(other, _)| *other == journey) {
+                        Some((_, last)) => *last = r,
+                        None => entered.push((journey, r)),
+                    }
                 }
-                Record::Signal(r) => {
-                    self.signal(&mut out.signals, r, &mut spoken)?;
-                    continue;
-                }
-                Record::Gone(r) => (&r.person, r.journey),
-            };
-            let whose = (person, self.tables.journeys[journey].same);
-            last.set(whose, (whose, record));
-        }
-        for ((person, journey), record) in last.values {
-            out.enter(person, journey, |row| match record {
-                Record::Transition(r) => self.stage(row, r, &mut spoken),
+                Record::Signal(r) => self.signal(&mut out.signals, r, &mut spoken)?,
                 Record::Gone(r) => {
-                    self.gone(row, r, &mut spoken);
-                    Ok(())
+                    let journey = self.tables.journeys[r.journey].same;
+                    out.enter(&r.person, journey, |row| {
+                        self.gone(row, r, &mut spoken);
+                        Ok(())
+                    })?;
                 }
-                Record::Signal(_) => Ok(()),
-            })?;
+            }
         }
+        self.enter(&mut entered, out, &mut spoken)?;
         self.spoken = spoken;
+        Ok(())
+    }
+
+    fn enter(
+        &mut self,
+        entered: &mut Vec<(usize, &Transition)>,
+        out: &mut Outbox,
+        spoken: &mut Spoken,
+    ) -> Res<()> {
+        for (journey, r) in entered.drain(..) {
+            out.enter(&r.about.person, journey, |row| self.stage(row, r, spoken))?;
+        }
         Ok(())
     }
 
@@ -233,8 +264,8 @@ impl Encoder {
         if r.cancelled {
             let (kind, owner) = (&kind.plain, owner.map(|owner| owner.plain.as_str()));
             let digest = cancelled_id(&j.names, &call.names, r, &j.names.stages[stage], kind, owner);
-            json::put(&mut id, ":cancelled:");
-            json::hex(&mut id, &digest);
+            id.extend_from_slice(b":cancelled:");
+            id.extend(digest.iter().flat_map(|byte| json::hex_of(*byte)));
         }
         let v = &mut spoken.value;
         v.clear();
@@ -338,11 +369,7 @@ impl Encoder {
     }
 
     fn shared(&mut self, labels: Labels) -> &Shared {
-        if !self.shared.contains_key(&labels) {
-            let made = self.tables.headers(labels);
-            self.shared.insert(labels, made);
-        }
-        &self.shared[&labels]
+        self.shared.entry(labels).or_insert_with(|| self.tables.headers(labels))
     }
 }
 
@@ -354,8 +381,6 @@ fn at(stage: i64, count: usize) -> Res<usize> {
     }
 }
 
-fn hex(id: &[u8; 16]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(64);
-    json::hex(&mut out, id);
-    out
+fn hex(id: &[u8; 16]) -> SmallVec<[u8; 64]> {
+    id.iter().flat_map(|byte| json::hex_of(*byte)).collect()
 }

@@ -6,7 +6,8 @@ use crate::batch::{ReadyBatch, MAX_BATCH_BYTES};
 use crate::encode::{Encoder, Outbox};
 use crate::encode_tables::{CallNames, JourneyNames, RulingNames, Tables};
 use crate::expr_ops::V;
-use crate::record::{About, Cause, Gone, Member, Record, Said, Signal, Transition};
+use crate::record::{About, Cause, Gone, Record, Signal, Transition};
+use crate::said::{Both, Member, Said};
 use crate::value::{damaged, Damaged, Reader, Res, Val};
 use compact_str::CompactString;
 use pyo3::exceptions::PyValueError;
@@ -105,8 +106,8 @@ fn about(r: &mut Reader) -> Res<About> {
 fn said(r: &mut Reader, members: &[Vec<Member>]) -> Res<(Arc<Said>, [u8; 16], usize)> {
     let (values, approximate) = (vals(r)?, all(r, |r| Ok(r.int()? as usize))?);
     let (id, journey) = (id(r)?, r.int()? as usize);
-    let (values, approximate) = (values.iter().map(V::Ref), approximate.iter().copied());
-    let said = Said::of(&members[journey], values, approximate, &mut Default::default())?;
+    let write = |place: usize, both: &mut Both| both.put(&V::Ref(&values[place]));
+    let said = Said::of(members[journey].iter(), write, &approximate, &mut Both::default())?;
     Ok((Arc::new(said), id, journey))
 }
 

@@ -76,14 +76,11 @@ fn journey(stages: Vec<String>) -> Journey {
         owners: vec![],
         ranks: vec![],
         start: 0,
-        attributes: vec![],
-        members: vec![],
-        approximate: vec![],
+        saying: 0,
         others: vec![],
         entered_by_newcomers: false,
         entries: vec![],
         stage_slots: vec![],
-        steady: false,
     }
 }
 
@@ -92,6 +89,8 @@ fn program(vocab: Vocab, stages: Vec<Vec<String>>) -> Result<Program, String> {
         context: ContextPlaces::of(&vocab)?,
         vocab,
         guards: vec![],
+        steady: vec![],
+        sayings: Default::default(),
         rulings: vec![],
         calls: vec![],
         journeys: stages.into_iter().map(journey).collect(),

@@ -43,7 +43,8 @@ pub fn text(out: &mut Vec<u8>, text: &str) {
         from = at + 1;
         out.extend_from_slice(&[b'\\', escape]);
         if escape == b'u' {
-            out.extend_from_slice(&[b'0', b'0', HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]);
+            out.extend_from_slice(b"00");
+            out.extend_from_slice(&hex_of(*byte));
         }
     }
     out.extend_from_slice(&bytes[from..]);
@@ -164,9 +165,14 @@ pub fn opt_time(out: &mut Vec<u8>, at: Option<i64>) -> Res<()> {
     }
 }
 
+#[inline]
+pub fn hex_of(byte: u8) -> [u8; 2] {
+    [HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]
+}
+
 pub fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
     for byte in bytes {
-        out.extend_from_slice(&[HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]);
+        out.extend_from_slice(&hex_of(*byte));
     }
 }
 

@@ -2,20 +2,23 @@
 //!
 //! In: a customer, a rule that holds. Out: the customer in its new stage, records in the run.
 
-use crate::customer::{find, pop, set, Armed, Customer, Raised, NEVER, NOWHERE};
+use crate::customer::{find, pop, set, Armed, Calls, Customer, Raised, NEVER, NOWHERE};
 use crate::event::Event;
 use crate::expr::{eval, Scope};
 use crate::ids::digest16;
 use crate::profile::over_contacted;
 use crate::program::{After, Call, Guard, Program};
-use crate::reads::{merged, read};
-use crate::record::{About, Cause, Record, Said, Signal, Transition};
+use crate::record::{About, Cause, Record, Signal, Transition};
+use crate::records::Records;
+use crate::said::{Said, SaidNow};
 use crate::value::{self, damaged, Damaged, IntMap, Res, Val};
 use ahash::AHashMap;
 use compact_str::CompactString;
 use std::sync::Arc;
 
 pub const RAISED_KEPT: usize = 100;
+/// Until `Records.named`.
+const UNNAMED: [u8; 16] = [0; 16];
 const SECOND: f64 = 1_000_000.0;
 
 /// Due and id of a timer that fires.
@@ -24,15 +27,16 @@ pub type TimerKey = (i64, Option<CompactString>);
 /// A batch being applied: where its records go, and under which circumstances they are made.
 #[derive(Default)]
 pub struct Run {
-    pub records: Vec<Record>,
+    pub records: Records,
     /// (journey, rule) to how often its expression touched something unknown.
     pub unknown: AHashMap<(usize, CompactString), u64>,
     pub now: i64,
     pub late: bool,
     about: Option<Arc<About>>,
-    said: Vec<Option<Arc<Said>>>,
-    scratch: Vec<u8>,
-    saying: (Vec<u8>, Vec<u8>),
+    said: SaidNow,
+    /// By place among the guards, what they answered; only those that are steady.
+    answers: Vec<Option<Answer>>,
+    answered: bool,
 }
 
 impl Run {
@@ -40,13 +44,47 @@ impl Run {
     pub fn begin(&mut self) {
         if self.about.is_some() {
             self.about = None;
-            self.said.iter_mut().for_each(|each| *each = None);
+            self.said.clear();
         }
+        if self.answered {
+            self.answered = false;
+            self.answers.fill(None);
+        }
+    }
+
+    /// What a guard answers. Rules of several journeys ask the same.
+    pub fn ask(&mut self, at: &At, guard: Guard, c: &Customer) -> Answer {
+        let steady = at.p.steady[guard];
+        if steady {
+            if let Some(Some(answer)) = self.answers.get(guard) {
+                return *answer;
+            }
+        }
+        let answer = match at.eval(guard, c) {
+            Val::Bool(true) => Answer::Yes,
+            Val::Nil => Answer::Unknown,
+            _ => Answer::No,
+        };
+        if steady {
+            if self.answers.is_empty() {
+                self.answers.resize(at.p.guards.len(), None);
+            }
+            self.answers[guard] = Some(answer);
+            self.answered = true;
+        }
+        answer
     }
 
     pub fn count_unknown(&mut self, journey: usize, rule: &str) {
         *self.unknown.entry((journey, CompactString::new(rule))).or_insert(0) += 1;
     }
+}
+
+#[derive(Clone, Copy)]
+pub enum Answer {
+    Yes,
+    No,
+    Unknown,
 }
 
 /// What all of one event or timer have at hand.
@@ -103,21 +141,6 @@ fn about(at: &At, c: &Customer, run: &mut Run) -> Arc<About> {
     });
     run.about = Some(about.clone());
     about
-}
-
-fn said(at: &At, c: &Customer, j: usize, run: &mut Run) -> Res<Arc<Said>> {
-    if run.said.len() <= j {
-        run.said.resize(at.p.journeys.len(), None);
-    }
-    if let Some(said) = &run.said[j] {
-        return Ok(said.clone());
-    }
-    let journey = &at.p.journeys[j];
-    let values = journey.attributes.iter().map(|r| read(r, at.p, c, at.t));
-    let approximate = journey.approximate.iter().filter(|(_, h)| merged(h, c, at.t)).map(|(place, _)| *place);
-    let said = Arc::new(Said::of(&journey.members, values, approximate, &mut run.saying)?);
-    run.said[j] = Some(said.clone());
-    Ok(said)
 }
 
 /// A reason that a guard gave: a text, or unknown.
@@ -179,7 +202,7 @@ pub fn move_to(
         None => None,
     };
     let about = about(at, c, run);
-    let said = said(at, c, j, run)?;
+    let said = run.said.get(at.p, c, journey.saying, at.t)?;
     let entries = c.entries[j].get_or_insert_with(IntMap::new);
     let number = find(entries, target).copied().unwrap_or(0) + 1;
     set(entries, target, number);
@@ -196,29 +219,27 @@ pub fn move_to(
         }
     }
     c.sequences[j] += 1;
-    let mut out = std::mem::take(&mut run.scratch);
-    out.clear();
-    value::put_array(&mut out, 16);
-    value::put_str(&mut out, "transition");
-    value::put_str(&mut out, &journey.id);
-    value::put_int(&mut out, journey.version);
-    value::put_str(&mut out, &c.person);
-    value::put_opt_str(&mut out, (left != NOWHERE).then(|| journey.stages[left as usize].as_str()));
-    value::put_str(&mut out, &journey.stages[target as usize]);
-    value::put_str(&mut out, ruled.map_or("start", |ruled| ruled.id.as_str()));
-    put_key(&mut out, at);
-    value::put_int(&mut out, at.t);
-    value::put_opt_str(&mut out, reason.as_deref());
-    crate::customer::put_opt_int(&mut out, entered_at);
-    value::put_int(&mut out, number);
-    value::put_int(&mut out, c.loops[j]);
-    put_said(&mut out, c, &said, &about);
-    let id = digest16(&out);
-    run.scratch = out;
-    run.records.push(Record::Transition(Transition {
+    let out = run.records.contents();
+    let begin = out.len();
+    value::put_array(out, 16);
+    value::put_str(out, "transition");
+    value::put_str(out, &journey.id);
+    value::put_int(out, journey.version);
+    value::put_str(out, &c.person);
+    value::put_opt_str(out, (left != NOWHERE).then(|| journey.stages[left as usize].as_str()));
+    value::put_str(out, &journey.stages[target as usize]);
+    value::put_str(out, ruled.map_or("start", |ruled| ruled.id.as_str()));
+    put_key(out, at);
+    value::put_int(out, at.t);
+    value::put_opt_str(out, reason.as_deref());
+    crate::customer::put_opt_int(out, entered_at);
+    value::put_int(out, number);
+    value::put_int(out, c.loops[j]);
+    put_said(out, c, &said, &about);
+    let transition = Transition {
         about,
         said,
-        id,
+        id: UNNAMED,
         journey: j,
         from: left,
         to: target,
@@ -234,10 +255,9 @@ pub fn move_to(
         entry_number: number,
         loops: c.loops[j],
         late: run.late && at.timer.is_none(),
-    }));
-    if !journey.steady {
-        run.said[j] = None;
-    }
+    };
+    run.records.push_unnamed(Record::Transition(transition), begin);
+    run.said.entered(at.p, journey.saying);
     enter(at, c, j, left, target)
 }
 
@@ -330,29 +350,28 @@ pub fn call(
         None => rule.reason.as_deref().map(CompactString::new),
     };
     let payload: Vec<Val> = rule.payload.iter().map(|(_, guard)| at.eval(*guard, c)).collect();
-    let about = about(at, c, run);
-    let said = said(at, c, j, run)?;
     let journey = &at.p.journeys[j];
-    let mut out = std::mem::take(&mut run.scratch);
-    out.clear();
-    value::put_array(&mut out, 13);
-    value::put_str(&mut out, "signal");
-    value::put_str(&mut out, &journey.id);
-    value::put_int(&mut out, journey.version);
-    value::put_str(&mut out, &c.person);
-    value::put_str(&mut out, &journey.stages[c.stages[j] as usize]);
-    value::put_str(&mut out, &rule.id);
-    put_key(&mut out, at);
-    value::put_int(&mut out, at.t);
-    value::put_opt_str(&mut out, reason.as_deref());
-    value::put_map(&mut out, payload.len());
+    let about = about(at, c, run);
+    let said = run.said.get(at.p, c, journey.saying, at.t)?;
+    let out = run.records.contents();
+    let begin = out.len();
+    value::put_array(out, 13);
+    value::put_str(out, "signal");
+    value::put_str(out, &journey.id);
+    value::put_int(out, journey.version);
+    value::put_str(out, &c.person);
+    value::put_str(out, &journey.stages[c.stages[j] as usize]);
+    value::put_str(out, &rule.id);
+    put_key(out, at);
+    value::put_int(out, at.t);
+    value::put_opt_str(out, reason.as_deref());
+    value::put_map(out, payload.len());
     for ((name, _), found) in rule.payload.iter().zip(&payload) {
-        value::put_str(&mut out, name);
-        value::put_val(&mut out, found);
+        value::put_str(out, name);
+        value::put_val(out, found);
     }
-    put_said(&mut out, c, &said, &about);
-    let id = digest16(&out);
-    run.scratch = out;
+    put_said(out, c, &said, &about);
+    let mut id = Id::Of(begin);
     let until = match rule.expires {
         None => None,
         Some(expires) => Some(sum(at.t, expires)?),
@@ -365,10 +384,14 @@ pub fn call(
         }
         raised.retain(|(_, entries)| !entries.is_empty());
         if find(raised, rule.slot).is_none() {
-            raised.push((rule.slot, Vec::new()));
+            raised.push((rule.slot, Calls::new()));
         }
         let entries = crate::customer::find_mut(raised, rule.slot).expect("it was put there");
-        entries.push(Raised { until, id: id.to_vec(), by: identity });
+        let contents = run.records.contents();
+        let known = digest16(&contents[begin..]); // whoever takes it back names it
+        contents.truncate(begin);
+        id = Id::Known(known);
+        entries.push(Raised { until, id: known.into(), by: identity });
         let gone = entries.len().saturating_sub(RAISED_KEPT);
         entries.drain(..gone);
     }
@@ -385,8 +408,14 @@ pub fn call(
     Ok(())
 }
 
+/// Of a record: what it is, or where in `Records.contents` begins what it is made of.
+enum Id {
+    Known([u8; 16]),
+    Of(usize),
+}
+
 struct Told {
-    id: [u8; 16],
+    id: Id,
     cancelled: bool,
     until: Option<i64>,
     reason: Option<CompactString>,
@@ -410,7 +439,7 @@ pub fn cancel(
     if entries.is_empty() {
         return Ok(());
     }
-    let (mut kept, mut taken) = (Vec::new(), Vec::new());
+    let (mut kept, mut taken) = (Calls::new(), Calls::new());
     for entry in entries.drain(..) {
         if entry.until.is_some_and(|until| until <= at.t) {
             continue;
@@ -430,10 +459,10 @@ pub fn cancel(
         let Ok(id) = <[u8; 16]>::try_from(entry.id.as_slice()) else {
             return damaged("a raised signal without its id");
         };
-        let shared = (about(at, c, run), said(at, c, j, run)?);
+        let shared = (about(at, c, run), run.said.get(at.p, c, at.p.journeys[j].saying, at.t)?);
         let reason = rule.reason.as_deref().map(CompactString::new);
-        let told =
-            Told { id, cancelled: true, until: entry.until, reason, payload: Vec::new(), by_event: true };
+        let (id, until) = (Id::Known(id), entry.until);
+        let told = Told { id, cancelled: true, until, reason, payload: Vec::new(), by_event: true };
         signal(at, c, j, number, run, shared, told);
     }
     Ok(())
@@ -449,10 +478,14 @@ fn signal(
     told: Told,
 ) {
     c.sequences[j] += 1;
-    run.records.push(Record::Signal(Signal {
+    let (id, begin) = match told.id {
+        Id::Known(id) => (id, None),
+        Id::Of(begin) => (UNNAMED, Some(begin)),
+    };
+    let signal = Record::Signal(Signal {
         about,
         said,
-        id: told.id,
+        id,
         journey: j,
         call: number,
         cancelled: told.cancelled,
@@ -464,5 +497,9 @@ fn signal(
         sequence: c.sequences[j],
         payload: told.payload,
         late: run.late && told.by_event,
-    }));
+    });
+    match begin {
+        Some(begin) => run.records.push_unnamed(signal, begin),
+        None => run.records.push(signal),
+    }
 }

@@ -71,15 +71,15 @@ impl OpsProbe {
         let p = &self.program;
         let mut c = Customer::default();
         c.read(Arc::from(""), core).map_err(wrong)?;
-        let journey = &p.journeys[0];
+        let (reads, approximate) = p.sayings.parts(p.journeys[0].saying);
         let mut out = Vec::new();
         put_array(&mut out, 2);
-        put_array(&mut out, journey.attributes.len());
-        for each in &journey.attributes {
+        put_array(&mut out, reads.len());
+        for each in reads {
             put_val(&mut out, &read(each, p, &c, t).own());
         }
-        put_array(&mut out, journey.approximate.len());
-        for (_, each) in &journey.approximate {
+        put_array(&mut out, approximate.len());
+        for each in approximate {
             put_bool(&mut out, merged(each, &c, t));
         }
         Ok(PyBytes::new(py, &out))

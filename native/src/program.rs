@@ -9,8 +9,8 @@ use crate::expr::Expr;
 use crate::ops::{Op, Sequence};
 use crate::paths::Get;
 use crate::profile::{ContextPlaces, Update};
-use crate::reads::{Merged, Read};
-use crate::record::Member;
+use crate::reads::Read;
+use crate::said::Sayings;
 use crate::value::Val;
 
 pub type Guard = usize;
@@ -97,17 +97,12 @@ pub struct Journey {
     pub owners: Vec<Option<String>>,
     pub ranks: Vec<i64>,
     pub start: i64,
-    /// What travels with records.
-    pub attributes: Vec<Read>,
-    /// Their names, as they are written.
-    pub members: Vec<Member>,
-    /// By place among the attributes.
-    pub approximate: Vec<(usize, Merged)>,
+    /// What travels with its records: its place in `Program.sayings`.
+    pub saying: usize,
     pub others: Vec<usize>,
     pub entered_by_newcomers: bool,
     pub entries: Vec<Entry>,
     pub stage_slots: Vec<(usize, Val)>,
-    pub steady: bool,
 }
 
 /// Per stage and, last, nowhere.
@@ -138,6 +133,9 @@ pub struct Program {
     pub vocab: Vocab,
     pub context: ContextPlaces,
     pub guards: Vec<Expr>,
+    /// Whether a guard's answer stays the same while an event is worked on.
+    pub steady: Vec<bool>,
+    pub sayings: Sayings,
     pub rulings: Vec<Ruling>,
     pub calls: Vec<Call>,
     pub journeys: Vec<Journey>,

@@ -5,7 +5,7 @@
 
 use crate::customer::{find, find_mut, pop, Armed, Customer, NEVER, NOWHERE};
 use crate::event::Event;
-use crate::moves::{call, cancel, move_to, At, Run, TimerKey};
+use crate::moves::{call, cancel, move_to, Answer, At, Run, TimerKey};
 use crate::ops;
 use crate::paths::identity;
 use crate::profile;
@@ -162,13 +162,13 @@ fn holds(
     run: &mut Run,
 ) -> bool {
     for guard in [where_, when].into_iter().flatten() {
-        match at.eval(guard, c) {
-            Val::Bool(true) => {}
-            Val::Nil => {
+        match run.ask(at, guard, c) {
+            Answer::Yes => {}
+            Answer::Unknown => {
                 run.count_unknown(j, rule);
                 return false;
             }
-            _ => return false,
+            Answer::No => return false,
         }
     }
     true

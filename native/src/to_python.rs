@@ -3,7 +3,8 @@
 use crate::customer::NOWHERE;
 use crate::partition::failed;
 use crate::program::Program;
-use crate::record::{About, Gone, Record, Said, Signal, Transition};
+use crate::record::{About, Gone, Record, Signal, Transition};
+use crate::said::Said;
 use crate::value::{Reader, Res, Val};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyTuple};

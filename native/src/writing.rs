@@ -7,7 +7,7 @@
 
 use crate::encode::{Encoder, Outbox};
 use crate::partition::failed;
-use crate::record::Record;
+use crate::records::Records;
 use crate::tally::Tally;
 use pyo3::PyResult;
 
@@ -26,7 +26,8 @@ impl Writing {
     }
 
     /// Write records down; none are left.
-    pub fn write(&mut self, encoder: &mut Encoder, records: &mut Vec<Record>) -> PyResult<()> {
+    pub fn write(&mut self, encoder: &mut Encoder, records: &mut Records) -> PyResult<()> {
+        let records = records.named();
         encoder.records(records, &mut self.out).map_err(failed)?;
         self.tally.count(records);
         records.clear();
@@ -38,7 +39,7 @@ impl Writing {
 #[inline]
 pub fn write_some(
     encoder: &mut Encoder,
-    records: &mut Vec<Record>,
+    records: &mut Records,
     writing: &mut Option<Writing>,
 ) -> PyResult<()> {
     match writing {

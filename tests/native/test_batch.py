@@ -68,6 +68,16 @@ def test_batches_are_the_bytes_of_aiokafka(
         assert len(bytes_) == ready.size()
 
 
+@pytest.mark.parametrize("size", [1, 1_000, 65_000, 65_536, 300_000])
+def test_large_batches_which_are_summed_as_they_come_have_the_checksum_of_aiokafka(size: int) -> None:
+    rows: Rows = [(b"k", bytes([number % 251]) * size, []) for number in range(1 + 1_500_000 // (size + 500))]
+    times, state = [number * 7 for number in range(len(rows))], (12, 3, 45)
+    batches = native.ready_batches(rows, times, True)
+    for ready in batches:
+        ready._set_producer_state(*state)
+    assert built(rows, times, MAX_BATCH_BYTES, True, state) == [bytes(ready._build()) for ready in batches]
+
+
 def test_without_a_producer_id_a_batch_is_that_of_a_plain_producer() -> None:
     expected = BatchBuilder(1_000, 0)
     expected.append(timestamp=5, key=b"k", value=b"v", headers=[])

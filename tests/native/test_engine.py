@@ -8,15 +8,16 @@ from typing import Any
 import engine.live as live
 import pytest
 from engine.histories import PROGRAM, end_of, histories, long_history
-from engine.stories import BEGIN
+from engine.stories import BEGIN, compiled
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from benchmarks.core_load import deployments
 from journey_stream.deployment import assemble
 from journey_stream.settings import Settings
 from journey_stream.shop.records import ShopOptions
 from journey_stream.shop.simulate import simulate
-from journey_stream.values import DAY, HOUR, NEVER, Event
+from journey_stream.values import DAY, HOUR, NEVER, Event, StageNow
 
 pytest.importorskip("journey_stream_native")
 
@@ -56,6 +57,53 @@ def run(program: Any, events: list[Event], every: int, cache: int, lateness: int
 @pytest.mark.parametrize("lateness", [None, HOUR], ids=["event time", "with histories"])
 def test_a_shop_under_all_five_models_has_the_same_records_and_states(lateness: int | None) -> None:
     run(MODELS.program, of_a_shop(25, 400, 7), 400, 10, lateness)
+
+
+def test_variants_of_models_side_by_side_have_the_same_records_and_states() -> None:
+    """They share attributes and guards; what a change of stage changes is each one's own."""
+    run(deployments()["twenty journeys"].program, of_a_shop(15, 300, 11), 300, 10, None)
+
+
+COUNTED = """\
+journey: counted
+version: 1
+attributes:
+  entered: {value: 'entries("b")'}
+  again: {value: 'entries("b")'}
+  inside: {count: activity, over: stage}
+  in_there: {value: inside}
+records: [entered, again, inside, in_there]
+start: a
+stages: {a: {kind: prospect}, b: {kind: conversion}}
+transitions:
+  - {id: first, from: a, to: b, event: order_completed, when: 'entries("b") == 0 && inside > 1'}
+signals:
+  - {id: new, title: N, event: order_completed, when: 'entries("b") == 0 && inside > 1', owner: m}
+  - {id: now, title: N, event: order_completed, when: 'entries("b") == 1', owner: m}
+"""
+
+
+def test_what_a_change_of_stage_changes_is_asked_and_said_anew_within_an_event() -> None:
+    program = compiled(COUNTED)
+    history = [
+        event("order_completed", number * HOUR, f"e{number}", order_id=f"o{number}", total=1)
+        for number in range(4)
+    ]
+    run(program, history, 4, 10, None)
+    core = fast(program)
+    for each in history:
+        core.apply(each, each.at)
+    records = [record for record in core.drain().records if not isinstance(record, StageNow)]
+    said = [
+        (each.rule, *(each.attributes[name] for name in ("entered", "again", "in_there"))) for each in records
+    ]
+    assert said == [
+        ("start", 0, 0, 1),
+        ("first", 0, 0, 2),
+        ("now", 1, 1, 0),
+        ("now", 1, 1, 1),
+        ("now", 1, 1, 2),
+    ]
 
 
 @FEW
