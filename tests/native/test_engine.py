@@ -9,6 +9,7 @@ import engine.live as live
 import pytest
 from engine.histories import PROGRAM, end_of, histories, long_history
 from engine.stories import BEGIN, compiled
+from engine.stories import event as story_event
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -86,7 +87,7 @@ signals:
 def test_what_a_change_of_stage_changes_is_asked_and_said_anew_within_an_event() -> None:
     program = compiled(COUNTED)
     history = [
-        event("order_completed", number * HOUR, f"e{number}", order_id=f"o{number}", total=1)
+        story_event("order_completed", number * HOUR, f"e{number}", order_id=f"o{number}", total=1)
         for number in range(4)
     ]
     run(program, history, 4, 10, None)
