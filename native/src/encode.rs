@@ -185,14 +185,15 @@ impl Encoder {
             None => (&self.start, None),
             Some(place) => (&self.tables.rulings[place].0, self.tables.rulings[place].1.as_ref()),
         };
+        let id = hex(&r.id);
         let v = &mut spoken.value;
         v.clear();
         json::put(v, "{\"id\":\"");
-        json::hex(v, &r.id);
+        v.extend_from_slice(&id);
         json::put(v, "\",\"record_type\":\"transition\",\"time\":\"");
         v.extend_from_slice(&spoken.time);
         json::put(v, "\",\"schema_version\":1,\"transition_id\":\"");
-        json::hex(v, &r.id);
+        v.extend_from_slice(&id);
         json::put(v, "\",");
         v.extend_from_slice(&j.head);
         v.extend_from_slice(&spoken.who);
@@ -223,7 +224,8 @@ impl Encoder {
         json::put(v, "\"occurred_at\":\"");
         v.extend_from_slice(&spoken.time);
         json::put(v, "\",\"decided_at\":");
-        json::time(v, r.decided_at)?;
+        spoken.decided(r.decided_at)?;
+        let v = &mut spoken.value;
         json::put(v, ",\"entered_from_at\":");
         json::opt_time(v, r.entered_from_at)?;
         json::put(v, ",\"dwell_s\":");
@@ -246,7 +248,7 @@ impl Encoder {
         v.push(b',');
         v.extend_from_slice(&spoken.tail);
         json::put(v, ",\"corrects\":null,\"replaced_by\":null,\"stage_now\":null}");
-        spoken.name("", &hex(&r.id), &r.about.person);
+        spoken.name("", &id, &r.about.person);
         let labels = (Sort::Transition, r.journey, to, r.ruling.map_or(0, |place| place + 1));
         let shared = self.shared(labels);
         let person = r.about.person.as_bytes();
@@ -260,12 +262,13 @@ impl Encoder {
         let stage = at(r.stage, j.stages.len())?;
         let kind = call.kind.as_ref().unwrap_or(&j.kinds[stage]);
         let owner = call.owner.as_ref().or(j.owners[stage].as_ref());
-        let mut id = hex(&r.id);
+        let named = hex(&r.id);
+        let mut id = named.clone();
         if r.cancelled {
             let (kind, owner) = (&kind.plain, owner.map(|owner| owner.plain.as_str()));
             let digest = cancelled_id(&j.names, &call.names, r, &j.names.stages[stage], kind, owner);
             id.extend_from_slice(b":cancelled:");
-            id.extend(digest.iter().flat_map(|byte| json::hex_of(*byte)));
+            id.extend_from_slice(&hex(&digest));
         }
         let v = &mut spoken.value;
         v.clear();
@@ -274,7 +277,7 @@ impl Encoder {
         json::put(v, "\",\"record_type\":\"signal\",\"time\":\"");
         v.extend_from_slice(&spoken.time);
         json::put(v, "\",\"schema_version\":1,\"signal_id\":\"");
-        json::hex(v, &r.id);
+        v.extend_from_slice(&named);
         json::put(v, "\",\"signal\":");
         v.extend_from_slice(&call.signal.json);
         json::put(v, if r.cancelled { ",\"status\":\"cancelled\"," } else { ",\"status\":\"raised\"," });
@@ -295,7 +298,8 @@ impl Encoder {
         json::put(v, "\"occurred_at\":\"");
         v.extend_from_slice(&spoken.time);
         json::put(v, "\",\"decided_at\":");
-        json::time(v, r.decided_at)?;
+        spoken.decided(r.decided_at)?;
+        let v = &mut spoken.value;
         json::put(v, ",\"valid_until\":");
         json::opt_time(v, r.valid_until)?;
         json::put(v, ",\"sequence\":");
@@ -329,10 +333,11 @@ impl Encoder {
         let j = &self.tables.journeys[r.journey];
         let to = at(r.to, j.stages.len())?;
         let own = r.ruling.and_then(|place| self.tables.rulings[place].1.as_ref());
+        let id = hex(&r.id);
         let v = &mut spoken.value;
         v.clear();
         json::put(v, "{\"id\":\"stage:");
-        json::hex(v, &r.id);
+        v.extend_from_slice(&id);
         json::put(v, "\",\"record_type\":\"stage\",\"time\":\"");
         v.extend_from_slice(&spoken.time);
         json::put(v, "\",\"schema_version\":1,");
@@ -349,12 +354,12 @@ impl Encoder {
         json::put(v, "\",\"sequence\":");
         json::int(v, r.sequence);
         json::put(v, ",\"transition_id\":\"");
-        json::hex(v, &r.id);
+        v.extend_from_slice(&id);
         json::put(v, "\",");
         v.extend_from_slice(r.said.json_attributes());
         v.extend_from_slice(&spoken.tail);
         v.push(b'}');
-        spoken.name("stage:", &hex(&r.id), &r.about.person);
+        spoken.name("stage:", &id, &r.about.person);
         spoken.set_key(&r.about.person, &j.names.id);
         let shared = self.shared((Sort::Stage, r.journey, to, r.ruling.map_or(0, |place| place + 1)));
         let headers = [spoken.head.as_slice(), &shared.bytes];
@@ -381,6 +386,10 @@ fn at(stage: i64, count: usize) -> Res<usize> {
     }
 }
 
-fn hex(id: &[u8; 16]) -> SmallVec<[u8; 64]> {
-    id.iter().flat_map(|byte| json::hex_of(*byte)).collect()
+fn hex<const N: usize>(id: &[u8; N]) -> SmallVec<[u8; 64]> {
+    let mut out = SmallVec::from_buf_and_len([0; 64], 2 * N);
+    for (two, byte) in out.chunks_exact_mut(2).zip(id) {
+        two.copy_from_slice(&json::hex_of(*byte));
+    }
+    out
 }

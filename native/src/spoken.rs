@@ -35,6 +35,9 @@ pub struct Spoken {
     /// The record's time, without quotes.
     pub time: Vec<u8>,
     time_of: Option<i64>,
+    /// When the last one was decided, in quotes: mostly all of a batch at once.
+    decided: Vec<u8>,
+    decided_of: Option<i64>,
 }
 
 impl Spoken {
@@ -51,6 +54,18 @@ impl Spoken {
             self.write_about(about)?;
             self.about = Some(about.clone());
         }
+        Ok(())
+    }
+
+    /// When a record was decided.
+    pub fn decided(&mut self, at: i64) -> Res<()> {
+        if self.decided_of != Some(at) {
+            self.decided.clear();
+            self.decided_of = None;
+            json::time(&mut self.decided, at)?;
+            self.decided_of = Some(at);
+        }
+        self.value.extend_from_slice(&self.decided);
         Ok(())
     }
 
