@@ -73,7 +73,7 @@ class Progress:
         worker = self._worker
         while True:
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(worker.options.marker_seconds):
+                async with asyncio.timeout(self._next()):
                     await self._moved.wait()
                 await asyncio.sleep(gap(worker.options.partitions, worker.options.marker_seconds))
             self._moved.clear()
@@ -97,6 +97,13 @@ class Progress:
                     log.info("the brokers answer again")
                 self._silent = False
             worker.look_whether_finished()
+
+    def _next(self) -> float:
+        """Seconds until a marker is due though nothing moves; sooner where a source may count as idle by then."""
+        options, now = self._worker.options, time.monotonic()
+        ends = [lane.at_end_since for lane in self._worker.intakes.values() if lane.at_end_since is not None]
+        waits = [wait for end in ends if (wait := end + options.idle_seconds - now) > 0]
+        return min([options.marker_seconds, *waits])
 
     async def _patiently(self, work: Coroutine[Any, Any, None]) -> None:
         """Wait for it to end; say when that takes long."""

@@ -11,9 +11,10 @@ from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
+from faust.types import TP
 
 from journey_stream.errors import BrokerError, told
-from journey_stream.kafka import progress
+from journey_stream.kafka import hop, progress
 from journey_stream.kafka.lead import Lead
 from journey_stream.kafka.progress import Progress
 
@@ -120,6 +121,37 @@ async def test_a_telling_under_way_ends_with_its_task() -> None:
     task = await run(worker, stuck.is_set)
     task.cancel()
     await asyncio.wait_for(ended.wait(), 5)
+
+
+async def test_a_source_counts_as_idle_once_its_time_is_over_not_a_marker_later() -> None:
+    worker = Worker(failing())
+    worker.options.marker_seconds, worker.options.idle_seconds = 30.0, 0.2
+    worker.metrics.lag = SimpleNamespace(labels=lambda *names: SimpleNamespace(set=lambda lag: None))
+    source = TP("orders", 0)
+    told_idle: list[bool] = []
+
+    def noted(wall: int, idle: bool) -> hop.Progress:
+        told_idle.append(idle)
+        return hop.Progress(b"orders", 1, idle, wall, 5)
+
+    lane = SimpleNamespace(
+        idle=True, at_end_since=None, lead=Lead(), progress=noted, has_received=lambda handed: True
+    )
+    worker.intakes = {source: lane}
+    ends = SimpleNamespace(handed=5, position=5, end=5)
+
+    async def done(ask: Callable[[], Any]) -> dict[Any, Any]:
+        return {source: ends}
+
+    worker.consumer.thread = SimpleNamespace(broken=lambda: None, run=done, ends=lambda quiet: None)
+    telling = Progress(worker)  # type: ignore[arg-type]
+    telling.moved()
+    task = asyncio.create_task(telling.run())
+    async with asyncio.timeout(10):
+        while len(told_idle) < 2 and not task.done():
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert [False, True] == told_idle[:2]
 
 
 @pytest.mark.parametrize(
