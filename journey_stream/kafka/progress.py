@@ -99,7 +99,7 @@ class Progress:
             worker.look_whether_finished()
 
     def _next(self) -> float:
-        """Seconds until a marker is due; fewer where a source may count as idle sooner, though nothing moves."""
+        """Seconds until a marker is due; fewer where a source may count as idle sooner."""
         options, now = self._worker.options, time.monotonic()
         ends = [lane.at_end_since for lane in self._worker.intakes.values() if lane.at_end_since is not None]
         waits = [wait for end in ends if (wait := end + options.idle_seconds - now) > 0]
