@@ -27,7 +27,7 @@ from journey_stream.broker import EmbeddedKafka
 FIRST, LAST = 0.05, 0.95
 """Shares of the events between which a run counts."""
 BATCH_BYTES = 512 * 1024
-SAMPLES_A_SECOND = 2
+SAMPLES_A_SECOND = 5
 PATIENCE = 60.0
 """Seconds until deleted topics must be gone."""
 

@@ -189,7 +189,7 @@ async def populate(bootstrap: str, settings: dict[str, Any], count: int, states:
 
 
 async def worked(file: Path, port: int, seconds: float) -> list[Sample]:
-    """Let a worker come to its end; how far it was, twice a second."""
+    """Let a worker come to its end; how far it was, five times a second."""
     process = subprocess.Popen(
         [sys.executable, "-m", "journey_stream", "worker", "--config", str(file), "--exit-when-done"],
         stdout=subprocess.DEVNULL,

@@ -2,7 +2,7 @@
 
 Enters: a contestant, where its input stands, what a replay of the same events gives. Leaves: a figure, or
 `RunFailed`. Strategy: the worker as an operator would start it, with its defaults; its progress is read from
-its metrics page twice a second and interpolated. Its net records have to be those of the replay, id by
+its metrics page five times a second and interpolated. Its net records have to be those of the replay, id by
 id: an id covers everything that the history decides about a record.
 """
 
