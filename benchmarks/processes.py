@@ -53,7 +53,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.processes", description=__doc__.splitlines()[0]
     )
-    parser.add_argument("--customers", type=int, default=800)
+    parser.add_argument("--customers", type=int, default=5_000)
     parser.add_argument("--days", type=int, default=200)
     parser.add_argument("--browsing", type=float, default=25, help="pages a session looks at besides")
     parser.add_argument("--repeats", type=int, default=3)
