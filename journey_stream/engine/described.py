@@ -21,15 +21,15 @@ class NotDescribed(Exception):
 
 
 class _Collected:
-    """Guards (each that does the same once), rulings and calls, by the order they were met."""
+    """Guards, rulings and calls, each that is the same once, by the order they were met."""
 
     def __init__(self) -> None:
         self.guards: list[Any] = []
         self.rulings: list[dict[str, Any]] = []
         self.calls: list[dict[str, Any]] = []
         self._places: dict[int, int] = {}
-        self._same: dict[bytes, int] = {}
-        """Guards by what they do: rules of several stages and journeys ask the same."""
+        self._same: dict[tuple[int, bytes], int] = {}
+        """The same by list and content: rules of several stages and journeys ask and do the same."""
         self._kept: list[Any] = []
         """What places are by identity has to stay alive."""
 
@@ -37,15 +37,7 @@ class _Collected:
         """The place of a guard."""
         if guard is None:
             return None
-        place = self._places.get(id(guard))
-        if place is None:
-            described = self.plain(of(guard, "an expression"))  # first, since it may put others there
-            place = self._same.setdefault(msgspec.json.encode(described), len(self.guards))
-            if place == len(self.guards):
-                self.guards.append(described)
-            self._places[id(guard)] = place
-            self._kept.append(guard)
-        return place
+        return self._place(guard, self.guards, lambda: self.plain(of(guard, "an expression")))
 
     def ruling(self, ruling: Ruling) -> int:
         """The place of what a transition rule says."""
@@ -104,8 +96,10 @@ class _Collected:
         place = self._places.get(id(thing))
         if place is None:
             made = make()  # first, since it may put others there
-            place = self._places[id(thing)] = len(kept)
-            kept.append(made)
+            place = self._same.setdefault((id(kept), msgspec.json.encode(made)), len(kept))
+            if place == len(kept):
+                kept.append(made)
+            self._places[id(thing)] = place
             self._kept.append(thing)
         return place
 

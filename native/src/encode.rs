@@ -185,7 +185,7 @@ impl Encoder {
             None => (&self.start, None),
             Some(place) => (&self.tables.rulings[place].0, self.tables.rulings[place].1.as_ref()),
         };
-        let id = hex(&r.id);
+        let id = json::hex(&r.id);
         let v = &mut spoken.value;
         v.clear();
         json::put(v, "{\"id\":\"");
@@ -262,13 +262,13 @@ impl Encoder {
         let stage = at(r.stage, j.stages.len())?;
         let kind = call.kind.as_ref().unwrap_or(&j.kinds[stage]);
         let owner = call.owner.as_ref().or(j.owners[stage].as_ref());
-        let named = hex(&r.id);
+        let named = json::hex(&r.id);
         let mut id = named.clone();
         if r.cancelled {
             let (kind, owner) = (&kind.plain, owner.map(|owner| owner.plain.as_str()));
             let digest = cancelled_id(&j.names, &call.names, r, &j.names.stages[stage], kind, owner);
             id.extend_from_slice(b":cancelled:");
-            id.extend_from_slice(&hex(&digest));
+            id.extend_from_slice(&json::hex(&digest));
         }
         let v = &mut spoken.value;
         v.clear();
@@ -333,7 +333,7 @@ impl Encoder {
         let j = &self.tables.journeys[r.journey];
         let to = at(r.to, j.stages.len())?;
         let own = r.ruling.and_then(|place| self.tables.rulings[place].1.as_ref());
-        let id = hex(&r.id);
+        let id = json::hex(&r.id);
         let v = &mut spoken.value;
         v.clear();
         json::put(v, "{\"id\":\"stage:");
@@ -384,12 +384,4 @@ fn at(stage: i64, count: usize) -> Res<usize> {
         Ok(place) if place < count => Ok(place),
         _ => damaged("a stage that the journey does not have"),
     }
-}
-
-fn hex<const N: usize>(id: &[u8; N]) -> SmallVec<[u8; 64]> {
-    let mut out = SmallVec::from_buf_and_len([0; 64], 2 * N);
-    for (two, byte) in out.chunks_exact_mut(2).zip(id) {
-        two.copy_from_slice(&json::hex_of(*byte));
-    }
-    out
 }

@@ -107,7 +107,7 @@ fn said(r: &mut Reader, members: &[Vec<Member>]) -> Res<(Arc<Said>, [u8; 16], us
     let (values, approximate) = (vals(r)?, all(r, |r| Ok(r.int()? as usize))?);
     let (id, journey) = (id(r)?, r.int()? as usize);
     let write = |place: usize, both: &mut Both| both.put(&V::Ref(&values[place]));
-    let said = Said::of(members[journey].iter(), write, &approximate, &mut Both::default())?;
+    let said = Said::of(&members[journey], write, &approximate, &mut Both::default())?;
     Ok((Arc::new(said), id, journey))
 }
 

@@ -3,6 +3,7 @@
 //! In: texts, numbers, times, `Val`s. Out: bytes appended to a buffer. The reference is `msgspec.json.Encoder`.
 
 use crate::value::{damaged, Res, Val};
+use smallvec::SmallVec;
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 
@@ -166,14 +167,17 @@ pub fn opt_time(out: &mut Vec<u8>, at: Option<i64>) -> Res<()> {
 }
 
 #[inline]
-pub fn hex_of(byte: u8) -> [u8; 2] {
+fn hex_of(byte: u8) -> [u8; 2] {
     [HEX[(byte >> 4) as usize], HEX[(byte & 15) as usize]]
 }
 
-pub fn hex(out: &mut Vec<u8>, bytes: &[u8]) {
-    for byte in bytes {
-        out.extend_from_slice(&hex_of(*byte));
+/// The digits of an id, with room for what a cancellation adds.
+pub fn hex<const N: usize>(id: &[u8; N]) -> SmallVec<[u8; 64]> {
+    let mut out = SmallVec::from_buf_and_len([0; 64], 2 * N);
+    for (two, byte) in out.chunks_exact_mut(2).zip(id) {
+        two.copy_from_slice(&hex_of(*byte));
     }
+    out
 }
 
 fn base64(out: &mut Vec<u8>, bytes: &[u8]) {

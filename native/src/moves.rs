@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::expr::{eval, Scope};
 use crate::ids::digest16;
 use crate::profile::over_contacted;
-use crate::program::{After, Call, Guard, Program};
+use crate::program::{After, Call, Guard, Journey, Program};
 use crate::record::{About, Cause, Record, Signal, Transition};
 use crate::records::Records;
 use crate::said::{Said, SaidNow};
@@ -36,7 +36,6 @@ pub struct Run {
     said: SaidNow,
     /// By place among the guards, what they answered; only those that are steady.
     answers: Vec<Option<Answer>>,
-    answered: bool,
 }
 
 impl Run {
@@ -46,10 +45,7 @@ impl Run {
             self.about = None;
             self.said.clear();
         }
-        if self.answered {
-            self.answered = false;
-            self.answers.fill(None);
-        }
+        self.answers.fill(None);
     }
 
     /// What a guard answers. Rules of several journeys ask the same.
@@ -70,7 +66,6 @@ impl Run {
                 self.answers.resize(at.p.guards.len(), None);
             }
             self.answers[guard] = Some(answer);
-            self.answered = true;
         }
         answer
     }
@@ -152,6 +147,15 @@ fn text_of(value: Val) -> Res<Option<CompactString>> {
     }
 }
 
+/// How what an id is made of begins: so many parts, of which these are the first four.
+fn put_whose(out: &mut Vec<u8>, parts: usize, sort: &str, journey: &Journey, c: &Customer) {
+    value::put_array(out, parts);
+    value::put_str(out, sort);
+    value::put_str(out, &journey.id);
+    value::put_int(out, journey.version);
+    value::put_str(out, &c.person);
+}
+
 fn put_said(out: &mut Vec<u8>, c: &Customer, said: &Said, about: &About) {
     let (attributes, approximate) = said.packed();
     out.extend_from_slice(attributes);
@@ -221,11 +225,7 @@ pub fn move_to(
     c.sequences[j] += 1;
     let out = run.records.contents();
     let begin = out.len();
-    value::put_array(out, 16);
-    value::put_str(out, "transition");
-    value::put_str(out, &journey.id);
-    value::put_int(out, journey.version);
-    value::put_str(out, &c.person);
+    put_whose(out, 16, "transition", journey, c);
     value::put_opt_str(out, (left != NOWHERE).then(|| journey.stages[left as usize].as_str()));
     value::put_str(out, &journey.stages[target as usize]);
     value::put_str(out, ruled.map_or("start", |ruled| ruled.id.as_str()));
@@ -256,7 +256,7 @@ pub fn move_to(
         loops: c.loops[j],
         late: run.late && at.timer.is_none(),
     };
-    run.records.push_unnamed(Record::Transition(transition), begin);
+    run.records.push(Record::Transition(transition), Some(begin));
     run.said.entered(at.p, journey.saying);
     enter(at, c, j, left, target)
 }
@@ -355,11 +355,7 @@ pub fn call(
     let said = run.said.get(at.p, c, journey.saying, at.t)?;
     let out = run.records.contents();
     let begin = out.len();
-    value::put_array(out, 13);
-    value::put_str(out, "signal");
-    value::put_str(out, &journey.id);
-    value::put_int(out, journey.version);
-    value::put_str(out, &c.person);
+    put_whose(out, 13, "signal", journey, c);
     value::put_str(out, &journey.stages[c.stages[j] as usize]);
     value::put_str(out, &rule.id);
     put_key(out, at);
@@ -371,7 +367,7 @@ pub fn call(
         value::put_val(out, found);
     }
     put_said(out, c, &said, &about);
-    let mut id = Id::Of(begin);
+    let (mut id, mut unnamed) = (UNNAMED, Some(begin));
     let until = match rule.expires {
         None => None,
         Some(expires) => Some(sum(at.t, expires)?),
@@ -388,10 +384,9 @@ pub fn call(
         }
         let entries = crate::customer::find_mut(raised, rule.slot).expect("it was put there");
         let contents = run.records.contents();
-        let known = digest16(&contents[begin..]); // whoever takes it back names it
+        (id, unnamed) = (digest16(&contents[begin..]), None); // whoever takes it back names it
         contents.truncate(begin);
-        id = Id::Known(known);
-        entries.push(Raised { until, id: known.into(), by: identity });
+        entries.push(Raised { until, id: id.into(), by: identity });
         let gone = entries.len().saturating_sub(RAISED_KEPT);
         entries.drain(..gone);
     }
@@ -403,19 +398,15 @@ pub fn call(
         number,
         run,
         (about, said),
-        Told { id, cancelled: false, until, reason, payload, by_event },
+        Told { id, unnamed, cancelled: false, until, reason, payload, by_event },
     );
     Ok(())
 }
 
-/// Of a record: what it is, or where in `Records.contents` begins what it is made of.
-enum Id {
-    Known([u8; 16]),
-    Of(usize),
-}
-
 struct Told {
-    id: Id,
+    id: [u8; 16],
+    /// Where in `Records.contents` what the id is made of begins, if there is none yet.
+    unnamed: Option<usize>,
     cancelled: bool,
     until: Option<i64>,
     reason: Option<CompactString>,
@@ -461,8 +452,9 @@ pub fn cancel(
         };
         let shared = (about(at, c, run), run.said.get(at.p, c, at.p.journeys[j].saying, at.t)?);
         let reason = rule.reason.as_deref().map(CompactString::new);
-        let (id, until) = (Id::Known(id), entry.until);
-        let told = Told { id, cancelled: true, until, reason, payload: Vec::new(), by_event: true };
+        let until = entry.until;
+        let told =
+            Told { id, unnamed: None, cancelled: true, until, reason, payload: Vec::new(), by_event: true };
         signal(at, c, j, number, run, shared, told);
     }
     Ok(())
@@ -478,14 +470,10 @@ fn signal(
     told: Told,
 ) {
     c.sequences[j] += 1;
-    let (id, begin) = match told.id {
-        Id::Known(id) => (id, None),
-        Id::Of(begin) => (UNNAMED, Some(begin)),
-    };
     let signal = Record::Signal(Signal {
         about,
         said,
-        id,
+        id: told.id,
         journey: j,
         call: number,
         cancelled: told.cancelled,
@@ -498,8 +486,5 @@ fn signal(
         payload: told.payload,
         late: run.late && told.by_event,
     });
-    match begin {
-        Some(begin) => run.records.push_unnamed(signal, begin),
-        None => run.records.push(signal),
-    }
+    run.records.push(signal, told.unnamed);
 }

@@ -403,7 +403,7 @@ impl Partition {
         let c = &hot.c;
         for (j, stage) in c.stages.iter().enumerate() {
             if *stage != NOWHERE {
-                self.run.records.push(Record::Gone(Gone {
+                let gone = Record::Gone(Gone {
                     person: person.clone(),
                     known: c.known,
                     anonymous_id: anonymous_id(c),
@@ -413,7 +413,8 @@ impl Partition {
                     sequence: c.sequences[j],
                     test: c.test,
                     left: *stage,
-                }));
+                });
+                self.run.records.push(gone, None);
             }
         }
         self.gone.insert(person.clone(), hot.known);

@@ -21,8 +21,7 @@ pub fn cancelled_id(
     let mut packed = Vec::with_capacity(1024);
     let o = &mut packed;
     put_map(o, 32);
-    let mut id = Vec::with_capacity(32);
-    crate::json::hex(&mut id, &r.id);
+    let id = crate::json::hex(&r.id);
     named(o, "signal_id", std::str::from_utf8(&id).unwrap_or_default());
     named(o, "signal", &call.signal);
     named(o, "status", if r.cancelled { "cancelled" } else { "raised" });

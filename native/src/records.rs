@@ -16,14 +16,11 @@ pub struct Records {
 }
 
 impl Records {
-    /// One that has its id, or needs none.
-    pub fn push(&mut self, record: Record) {
-        self.made.push(record);
-    }
-
-    /// One that gets its id from what was written into `contents` behind `begin`.
-    pub fn push_unnamed(&mut self, record: Record, begin: usize) {
-        self.unnamed.push((self.made.len(), begin, self.contents.len()));
+    /// One that gets its id from what was written into `contents` behind `begin`; None: it has one, or needs none.
+    pub fn push(&mut self, record: Record, begin: Option<usize>) {
+        if let Some(begin) = begin {
+            self.unnamed.push((self.made.len(), begin, self.contents.len()));
+        }
         self.made.push(record);
     }
 

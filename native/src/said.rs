@@ -72,8 +72,8 @@ impl Both {
 
 impl Said {
     /// Write values by name, each with `write`; `approximate` are places among them.
-    pub fn of<'m>(
-        members: impl ExactSizeIterator<Item = &'m Member> + Clone,
+    pub fn of(
+        members: &[Member],
         mut write: impl FnMut(usize, &mut Both) -> Res<()>,
         approximate: &[usize],
         both: &mut Both,
@@ -81,7 +81,7 @@ impl Said {
         both.clear();
         value::put_map(&mut both.packed, members.len());
         json::put(&mut both.json, "\"attributes\":{");
-        for (place, member) in members.clone().enumerate() {
+        for (place, member) in members.iter().enumerate() {
             if place > 0 {
                 both.json.push(b',');
             }
@@ -97,7 +97,7 @@ impl Said {
             if count > 0 {
                 both.json.push(b',');
             }
-            let Some(Member { packed: name, json: quoted }) = members.clone().nth(*place) else {
+            let Some(Member { packed: name, json: quoted }) = members.get(*place) else {
                 return value::damaged("an attribute that the journey does not have");
             };
             both.packed.extend_from_slice(name);
@@ -144,7 +144,9 @@ struct Reading {
 }
 
 struct Saying {
-    members: Vec<(Member, usize)>,
+    members: Vec<Member>,
+    /// By place among the members: which reading each is.
+    reads: Vec<usize>,
     approximate: Vec<(usize, Merged)>,
     /// No change of stage changes it.
     steady: bool,
@@ -172,12 +174,11 @@ impl Sayings {
         };
         let approximate = approximate.iter().map(|(name, json)| Ok((place_of(name)?, Merged::parse(json)?)));
         let approximate = approximate.collect::<Result<_, String>>()?;
-        let mut members = Vec::new();
-        for (name, json) in attributes {
-            members.push((Member::of(name), self.read(json, stays(json), &parse)?));
-        }
+        let members = attributes.iter().map(|(name, _)| Member::of(name)).collect();
+        let reads = attributes.iter().map(|(_, json)| self.read(json, stays(json), &parse));
+        let reads = reads.collect::<Result<_, String>>()?;
         let place = self.of.len();
-        self.of.push(Saying { members, approximate, steady });
+        self.of.push(Saying { members, reads, approximate, steady });
         self.known.insert(whole, place);
         Ok(place)
     }
@@ -187,8 +188,8 @@ impl Sayings {
         &self,
         saying: usize,
     ) -> (impl ExactSizeIterator<Item = &Read>, impl ExactSizeIterator<Item = &Merged>) {
-        let Saying { members, approximate, .. } = &self.of[saying];
-        let reads = members.iter().map(|(_, at)| &self.readings[*at].how);
+        let Saying { reads, approximate, .. } = &self.of[saying];
+        let reads = reads.iter().map(|at| &self.readings[*at].how);
         (reads, approximate.iter().map(|(_, how)| how))
     }
 
@@ -198,14 +199,12 @@ impl Sayings {
         stays: bool,
         parse: impl Fn(&Json) -> Result<Read, String>,
     ) -> Result<usize, String> {
-        let place = match self.known.get(&json.to_string()) {
-            Some(place) => *place,
-            None => {
-                self.readings.push(Reading { how: parse(json)?, stays, sayers: 0 });
-                self.known.insert(json.to_string(), self.readings.len() - 1);
-                self.readings.len() - 1
-            }
-        };
+        let text = json.to_string();
+        let place = *self.known.get(&text).unwrap_or(&self.readings.len());
+        if place == self.readings.len() {
+            self.readings.push(Reading { how: parse(json)?, stays, sayers: 0 });
+            self.known.insert(text, place);
+        }
         self.readings[place].sayers += 1;
         Ok(place)
     }
@@ -271,12 +270,12 @@ impl SaidNow {
         if let Some(said) = &self.said[saying] {
             return Ok(said.clone());
         }
-        let Saying { members, approximate, .. } = &p.sayings.of[saying];
+        let Saying { members, reads, approximate, .. } = &p.sayings.of[saying];
         let SaidNow { said, parts, written, scratch, approximate: places } = self;
         places.clear();
         places.extend(approximate.iter().filter(|(_, how)| merged(how, c, t)).map(|(place, _)| *place));
         let write = |place: usize, both: &mut Both| {
-            let at = members[place].1;
+            let at = reads[place];
             let Reading { how, stays, sayers } = &p.sayings.readings[at];
             if !stays || *sayers < 2 {
                 return both.put(&read(how, p, c, t));
@@ -295,7 +294,7 @@ impl SaidNow {
             both.json.extend_from_slice(&written.json[text..text_end]);
             Ok(())
         };
-        let made = Arc::new(Said::of(members.iter().map(|(member, _)| member), write, places, scratch)?);
+        let made = Arc::new(Said::of(members, write, places, scratch)?);
         Ok(said[saying].insert(made).clone())
     }
 }
