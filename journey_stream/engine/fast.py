@@ -16,7 +16,7 @@ from journey_stream.engine.compiled_store import BEGINNING, CompiledStore
 from journey_stream.engine.drained import Drained, Ready
 from journey_stream.engine.partition import Partition
 from journey_stream.engine.program import Program
-from journey_stream.engine.queue import STALE_AT_MOST, Entry, Far
+from journey_stream.engine.queue import STALE_AT_MOST, Entry, Far, Used
 from journey_stream.engine.state import Customer, due_of
 from journey_stream.engine.store import LAYOUT_KEY
 from journey_stream.engine.tables import Run
@@ -205,9 +205,9 @@ class CoreQueue:
         """Whether only those due soon are here."""
         return self._far is not None
 
-    def leave_far_ones(self, far: Far) -> None:
+    def leave_far_ones(self, far: Far, used: Used) -> None:
         """Keep those due soon only; the others are where `far` finds them. Everything before is forgotten."""
-        self._far = far
+        self._far = far  # what is used the core sees by itself
         self._core.queue_leave_far_ones()
 
     def fetch(self, until: int) -> bool:

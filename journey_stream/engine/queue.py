@@ -20,6 +20,8 @@ from journey_stream.values import NEVER
 Entry: TypeAlias = "tuple[int, str]"
 Far: TypeAlias = Callable[[int], "tuple[Iterable[Entry], int]"]
 """Gives entries from a due time on, some of the first, and the due time of the first that it left out."""
+Used: TypeAlias = Callable[[str, int], bool]
+"""Takes note of an entry that has come; tells whether it is live though it may be earlier than the hint."""
 STALE_AT_MOST: Final = 200_000
 """Entries of a heap before somebody looks for stale ones, where the states are kept elsewhere."""
 
@@ -34,6 +36,7 @@ class DueQueue:
         self._live: dict[str, int] = {}
         """Due of the live entry, for those whose hint is another (NEVER: has none)."""
         self._far: Far | None = None
+        self._used: Used | None = None
         self._end = NEVER
         """Entries from here on are not in the heap."""
         self._crowded = STALE_AT_MOST
@@ -55,10 +58,14 @@ class DueQueue:
         """Whether only those due soon are here."""
         return self._far is not None
 
-    def leave_far_ones(self, far: Far) -> None:
+    def leave_far_ones(self, far: Far, used: Used) -> None:
         """Keep those due soon only; the others are where `far` finds them. Everything before is forgotten."""
+        self._far, self._used = far, used
+        self._begin_anew()
+
+    def _begin_anew(self) -> None:
         self._heap, self._live, self._ordered = [], {}, True
-        self._far, self._end = far, -1
+        self._end = -1
 
     def load(self, person: str, hint: int, *, entry: int | None = None) -> None:
         """Take in a customer in bulk; the entry is at the hint unless given."""
@@ -115,8 +122,9 @@ class DueQueue:
         heap, live = self._heap, self._live
         while heap and heap[0][0] <= until:
             due, person = heapq.heappop(heap)
+            used = self._used is not None and self._used(person, due)
             expected = live.get(person)
-            if due == (self._hint_of(person) if expected is None else expected):
+            if used or due == (self._hint_of(person) if expected is None else expected):
                 live[person] = NEVER
                 return due, person
         return None
@@ -125,24 +133,17 @@ class DueQueue:
         entries, end = far(self._end)
         self._heap += entries
         self._end, self._ordered = end, False
+        self._crowded = max(STALE_AT_MOST, 2 * len(self._heap))
 
     def compact(self, people: Iterable[str], count: int) -> None:
         """Build the heap anew from the live entries if stale ones outnumber them."""
         if self._far is not None:
-            self._compact_near()
+            if len(self._heap) > self._crowded:
+                self._begin_anew()  # all that is live is found again
         elif len(self._heap) > 2 * count + 1_000:
             entries = ((self._live.get(person, self._hint_of(person)), person) for person in people)
             self._heap = [entry for entry in entries if entry[0] != NEVER]
             self._ordered = False
-
-    def _compact_near(self) -> None:
-        if len(self._heap) > self._crowded:
-            live, hint_of = self._live, self._hint_of
-            self._heap = [
-                (due, person) for due, person in set(self._heap) if due == live.get(person, hint_of(person))
-            ]
-            self._ordered = False
-            self._crowded = max(STALE_AT_MOST, 2 * len(self._heap))
 
     def _push(self, due: int, person: str) -> None:
         if due >= self._end:

@@ -55,7 +55,7 @@ class Residents:
         """Keep states at rest there, outside memory; what is there already is taken over."""
         self._states = states
         self._store.rest_in(states)
-        self._queue.leave_far_ones(self._far)
+        self._queue.leave_far_ones(self._far, states.used)
         for layout in states.layouts():
             self.learn(layout)
 

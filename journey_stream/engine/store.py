@@ -57,8 +57,8 @@ class Blobs(Protocol):
         """Give all of them."""
 
 
-Change: TypeAlias = "tuple[bytes, bytes | None, int, int, bool, bool]"
-"""Name, state, the due of what stands on disk and of this, whether that is nobody and this is."""
+Rows: TypeAlias = "tuple[list[bytes], list[bytes], list[bytes], int]"
+"""Keys to be put, their values, keys to be removed, and how many more are due some time."""
 
 
 class Above(Protocol):
@@ -80,8 +80,11 @@ class Above(Protocol):
     def fresh(self) -> Mapping[str, bytes | None]:
         """Give what was put down (None: removed) and is not on disk yet."""
 
-    def changed(self) -> Iterable[Change]:
-        """Give the same, best in order of the names."""
+    def used(self, person: str, at: int, /) -> bool:
+        """An entry of a person has come: tells whether they are listed under it, which makes them fresh."""
+
+    def rows(self) -> Rows:
+        """Give what is to be written, in order."""
 
     def kept(self) -> None:
         """All of that is on disk now."""
@@ -99,8 +102,8 @@ class States(Blobs, Protocol):
         """How many are due some time."""
 
     @property
-    def read(self) -> Callable[[Iterable[str]], list[bytes | None]]:
-        """Gives states as they stand there."""
+    def read(self) -> Callable[[list[bytes]], list[bytes | None]]:
+        """Gives what stands under keys there: states, after the time under which their persons are listed."""
 
     def stand_under(self, above: Above) -> None:
         """Say who keeps what is put down until it is written."""
@@ -115,7 +118,10 @@ class States(Blobs, Protocol):
         """Say that a state is due at another time than it was put down with."""
 
     def due_from(self, due: int) -> tuple[list[tuple[int, str]], int]:
-        """Give who is due from here on, some of the first, and the due of the first that was left out."""
+        """Give who may be due from here on, some of the first, and the time of the first left out."""
+
+    def used(self, person: str, at: int) -> bool:
+        """Such an entry has come; tells whether it says no more than that somebody is to be looked at."""
 
 
 class Store:

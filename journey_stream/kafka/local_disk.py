@@ -13,11 +13,9 @@ from typing import Any, Final
 
 from journey_stream.errors import SettingsError
 
-CACHE_BYTES: Final = 256 << 20
-"""For all partitions of a process: blocks, filters, indexes, and what is not in files yet."""
 BLOCK_BYTES: Final = 4096
 BUFFER_BYTES: Final = 96 << 20
-"""Of that, what is not in files yet; two thirds of it for one partition. Much at once is merged seldom."""
+"""Of all partitions of a process, what is in no file yet; two thirds of it for one. Much is merged seldom."""
 
 
 class Disk:
@@ -99,27 +97,22 @@ def _options() -> Any:
     options.set_keep_log_file_num(2)
     options.set_max_open_files(256)
     options.set_write_buffer_size(BUFFER_BYTES * 2 // 3)
-    options.set_write_buffer_manager(_buffers())
+    options.set_write_buffer_manager(_buffers())  # of all partitions together
     options.set_allow_concurrent_memtable_write(False)  # there is one writer, whose keys come in order
-    options.set_compression_type(rocksdict.DBCompressionType.lz4())
+    # Who comes often stays in the engine: what is read is somebody else's each time. A cache would be work
+    # and memory for nothing; to compress and unpack takes longer than to read; the system caches files.
+    options.set_compression_type(rocksdict.DBCompressionType.none())
     table = rocksdict.BlockBasedOptions()
     table.set_block_size(BLOCK_BYTES)
-    table.set_block_cache(_cache())
+    table.disable_cache()
     table.set_bloom_filter(10, False)
-    table.set_cache_index_and_filter_blocks(True)
     options.set_block_based_table_factory(table)
     return options
 
 
 @functools.cache
-def _cache() -> Any:
-    return _module().Cache.new_hyper_clock_cache(CACHE_BYTES, BLOCK_BYTES)
-
-
-@functools.cache
 def _buffers() -> Any:
-    manager = _module().WriteBufferManager
-    return manager.new_write_buffer_manager_with_cache(BUFFER_BYTES, False, _cache())
+    return _module().WriteBufferManager(BUFFER_BYTES, False)
 
 
 def _open(folder: Path) -> Any:

@@ -9,22 +9,23 @@ tail always holds it, and with it the name of the changelog's generation. A dire
 of other definitions, left in the middle of a full restore, or so old that tombstones may be gone from the
 changelog, is thrown away and filled anew.
 
-Keys: s<person> a state, d<due><person> nothing (the index of who is due), n<person> nothing (nobodies),
-L<key> a layout, m the place.
+Keys: s<person> the time they are listed under and their state, d<time><person> nothing (the index of who
+is due), n<person> nothing (nobodies), L<key> a layout, m the place. The index is as exact as it has to be:
+who is due some time is listed under one time for as long as it lies ahead; who is due before that has a
+second entry, whoever is due later has none (`native/src/below.rs` says why).
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
 from journey_stream.engine.state import due_at, redated
-from journey_stream.engine.store import LAYOUT_KEY, Above, Change
+from journey_stream.engine.store import LAYOUT_KEY, Above, Rows
 from journey_stream.kafka.local_disk import Disk
 from journey_stream.values import HOUR, NEVER
 
@@ -37,7 +38,8 @@ WINDOW: Final = 50_000
 _READ_AT_MOST: Final = 100_000
 """States read and not put down again that are remembered, so that nothing is read twice for one change."""
 _STATE, _DUE, _NOBODY, _LAYOUT, _PLACE = b"s", b"d", b"n", b"L", b"m"
-_NEVER: Final = NEVER.to_bytes(8, "big")
+_LISTED: Final = 8
+"""Bytes in front of a state: the time its person is listed under, NEVER if none."""
 _NOBODY_LENGTH: Final = 4
 """Length of the core that stands for nobody: none."""
 
@@ -56,10 +58,10 @@ class Place(msgspec.Struct, array_like=True, frozen=True):
     known: int
     """States, nobodies included."""
     pending: int
-    """Entries of the index."""
+    """Of these, how many are due some time."""
 
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 
 
 class RocksStates:
@@ -78,8 +80,8 @@ class RocksStates:
         """
         self._program = program
         self._disk = Disk(folder)
-        self.read = partial(_states, self._disk)
-        """Gives states as they stand on disk. Knows the disk alone: who is given this may be held here."""
+        self.read = self._disk.read
+        """Gives values as they stand on disk. Knows the disk alone: who is given this may be held here."""
         self._place = self._read_place()
         why = self._useless(now)
         if why:
@@ -91,13 +93,14 @@ class RocksStates:
         self.known = self._place.known
         """States on disk, nobodies included."""
         self.pending = self._place.pending
+        """States there that are due some time."""
         self.stand_under(Fresh(self.read, self.known))
 
     def stand_under(self, above: Above) -> None:
         """What is put down is there from now on, until it is kept."""
         self._above = above
         # As a dict of states, to the engine.
-        self.get, self.pop, self.move = above.get, above.pop, above.move
+        self.get, self.pop, self.move, self.used = above.get, above.pop, above.move, above.used
 
     def _read_place(self) -> Place:
         found = self._disk.get(_PLACE)
@@ -107,7 +110,9 @@ class RocksStates:
         place = self._place
         if self._disk.get(_PLACE) is None:
             return "nothing is here yet"
-        if place.format != FORMAT or not place.generation:
+        if place.format != FORMAT:
+            return "another version wrote it"
+        if not place.generation:
             return "it was not filled to the end"
         if place.program != self._program:
             return "it was written under other definitions"
@@ -149,7 +154,7 @@ class RocksStates:
         for key, blob in self._disk.items(_STATE):
             person = key[1:].decode()
             if person not in fresh:
-                yield person, blob
+                yield person, blob[_LISTED:]
         for person, put in fresh.items():
             if put is not None:
                 yield person, put
@@ -169,24 +174,25 @@ class RocksStates:
         return [value for _, value in self._disk.items(_LAYOUT)]
 
     def due_from(self, due: int) -> tuple[list[tuple[int, str]], int]:
-        """Give who is due from here on, some of the first, and the due of the first that was left out."""
+        """Give who may be due from here on, some of the first, and the time of the first that was left out.
+
+        That is, all entries on disk, and when those are due who are not as they are there: whatever becomes
+        of them, there is an entry that is not too late.
+        """
         found: list[tuple[int, str]] = []
         end = NEVER
-        fresh = self._above.fresh()
         for key, _ in self._disk.items(_DUE, max(due, 0).to_bytes(8, "big")):
             at = int.from_bytes(key[1:9], "big")
             if len(found) >= WINDOW and at != found[-1][0]:
                 end = at
                 break
-            person = key[9:].decode()
-            if person not in fresh:
-                found.append((at, person))
-        found += [
+            found.append((at, key[9:].decode()))
+        fresh = (
             (at, person)
-            for person, blob in fresh.items()
+            for person, blob in self._above.fresh().items()
             if blob is not None and due <= (at := due_at(blob)) < end
-        ]
-        return found, end
+        )
+        return list(dict.fromkeys((*found, *fresh))), end
 
     # What was committed.
 
@@ -208,23 +214,13 @@ class RocksStates:
                 batch.delete(name) if blob is None else batch.put(name, blob)
         # As the engine put it down: a state of other definitions has another due than the changelog says, and
         # one whose timers were looked at is due at another time without having changed.
-        dues: list[tuple[bytes, bool]] = []
-        for who, state, before, after, was_nobody, is_nobody in self._above.changed():
-            if state is None:
-                batch.delete(_STATE + who)
-            else:
-                batch.put(_STATE + who, state)
-            if before != after:
-                dues.append((before.to_bytes(8, "big") + who, False))
-                dues.append((after.to_bytes(8, "big") + who, True))
-            if was_nobody != is_nobody:
-                batch.put(_NOBODY + who, b"") if is_nobody else batch.delete(_NOBODY + who)
-        # In order: each is put beside the one before, which is found quickest. Who is never due comes last.
-        for entry, is_due in sorted(dues):
-            if entry >= _NEVER:
-                break
-            batch.put(_DUE + entry, b"") if is_due else batch.delete(_DUE + entry)
-            self.pending += 1 if is_due else -1
+        names, values, removed, pending = self._above.rows()
+        put = batch.put
+        for name, value in zip(names, values, strict=True):
+            put(name, value)
+        for name in removed:
+            batch.delete(name)
+        self.pending += pending
         self.known = len(self._above)
         place = Place(FORMAT, generation, self._program, offset, now, self.known, self.pending)
         batch.put(_PLACE, msgspec.msgpack.encode(place))
@@ -233,26 +229,25 @@ class RocksStates:
         self._above.kept()
 
 
-def _states(disk: Disk, people: Iterable[str]) -> list[bytes | None]:
-    return disk.read([_STATE + person.encode() for person in people])
-
-
 class Fresh:
     """What stands above a disk, in dicts: what was put down and is not written yet, and what was read."""
 
-    def __init__(self, read: Callable[[Iterable[str]], list[bytes | None]], known: int) -> None:
-        """Args: read: gives states as they stand on disk; known: how many there are."""
+    def __init__(self, read: Callable[[list[bytes]], list[bytes | None]], known: int) -> None:
+        """Args: read: gives values as they stand on disk; known: how many there are."""
         self._read_below = read
         self._count = known
         self._fresh: dict[str, bytes | None] = {}
-        """Put down or removed."""
+        """Put down or removed, or listed under a time that has come."""
+        self._used: set[str] = set()
+        """These last."""
         self._read: dict[str, bytes | None] = {}
 
     def get(self, person: str, /) -> bytes | None:
         """Give a state."""
         if person in self._fresh:
             return self._fresh[person]
-        return self._at_rest(person)
+        value = self._at_rest(person)
+        return None if value is None else value[_LISTED:]
 
     def _at_rest(self, person: str) -> bytes | None:
         read = self._read
@@ -260,7 +255,7 @@ class Fresh:
             return read[person]
         if len(read) >= _READ_AT_MOST:
             read.clear()
-        found = read[person] = self._read_below((person,))[0]
+        found = read[person] = self._read_below([_STATE + person.encode()])[0]
         return found
 
     def __setitem__(self, person: str, blob: bytes, /) -> None:
@@ -285,21 +280,60 @@ class Fresh:
         assert blob is not None, "somebody whose timers were looked at"
         self._fresh[person] = redated(blob, due)
 
+    def used(self, person: str, at: int, /) -> bool:
+        """An entry of a person has come: tells whether they are listed under it, which makes them fresh."""
+        value = self._at_rest(person)
+        if value is None or person in self._used or _listed(value) != at:
+            return False
+        self._used.add(person)
+        self._fresh.setdefault(person, value[_LISTED:])
+        return True
+
     def fresh(self) -> dict[str, bytes | None]:
         """Give what was put down (None: removed) and is not on disk yet."""
         return self._fresh
 
-    def changed(self) -> Iterator[Change]:
-        """Give the same with what stands on disk, as `Above` says."""
-        for person, blob in self._fresh.items():
-            old = self._at_rest(person)
-            before, after = (NEVER if state is None else due_at(state) for state in (old, blob))
-            yield person.encode(), blob, before, after, _is_nobody(old), _is_nobody(blob)
+    def rows(self) -> Rows:
+        """Give what is to be written, in order."""
+        put: list[bytes] = []
+        values: list[bytes] = []
+        removed: list[bytes] = []
+        index: list[bytes] = []
+        pending = 0
+        for person, blob in sorted(self._fresh.items()):
+            name, value = person.encode(), self._at_rest(person)
+            old = NEVER if value is None else due_at(value[_LISTED:])
+            before = NEVER if value is None else _listed(value)
+            due = NEVER if blob is None else due_at(blob)
+            listed = due if due == NEVER or before == NEVER or person in self._used else before
+            if blob is None:
+                removed.append(_STATE + name)
+            else:
+                put.append(_STATE + name)
+                values.append(listed.to_bytes(_LISTED, "big") + blob)
+            was, will_be = _entries(before, old), _entries(listed, due)
+            removed += [_DUE + at.to_bytes(8, "big") + name for at in was - will_be]
+            index += [_DUE + at.to_bytes(8, "big") + name for at in will_be - was]
+            was_nobody, is_nobody = _is_nobody(value and value[_LISTED:]), _is_nobody(blob)
+            if was_nobody != is_nobody:
+                (index if is_nobody else removed).append(_NOBODY + name)
+            pending += (due != NEVER) - (old != NEVER)
+        return [*put, *sorted(index)], [*values, *(b"" for _ in index)], sorted(removed), pending
 
     def kept(self) -> None:
         """All of that is on disk now."""
         self._fresh.clear()
+        self._used.clear()
         self._read.clear()
+
+
+def _listed(value: bytes) -> int:
+    return int.from_bytes(value[:_LISTED], "big")
+
+
+def _entries(listed: int, due: int) -> set[int]:
+    """When to look at somebody who is listed so and due then."""
+    return {at for at in (listed, min(listed, due)) if at != NEVER}
 
 
 def _is_nobody(blob: bytes | None) -> bool:

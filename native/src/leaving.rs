@@ -11,6 +11,14 @@ use crate::queue::Person;
 use ahash::{AHashMap, AHashSet, RandomState};
 use std::ops::Range;
 
+/// Somebody who left.
+struct Left {
+    /// Where their state stands in `bytes`.
+    place: Range<usize>,
+    /// Whether a state of theirs was at rest before.
+    known: bool,
+}
+
 /// So many leave together: fewer are woken again, more are out of the nearest caches.
 const TOGETHER: usize = 16;
 
@@ -22,8 +30,7 @@ pub struct Leaving {
     before: AHashSet<u64>,
     /// Touched, and to leave.
     next: Vec<Person>,
-    /// Where the states of those who left stand in `bytes`.
-    left: AHashMap<Person, Range<usize>>,
+    left: AHashMap<Person, Left>,
     bytes: Vec<u8>,
     /// Room for the next.
     #[allow(clippy::vec_box)] // as a box they come and go
@@ -60,11 +67,16 @@ impl Leaving {
     ) -> &[u8] {
         let begin = self.bytes.len();
         write(&mut hot, &mut self.bytes);
-        self.left.insert(person, begin..self.bytes.len());
-        if self.spare.len() < TOGETHER {
-            self.spare.push(hot);
-        }
+        self.left.insert(person, Left { place: begin..self.bytes.len(), known: hot.known });
+        self.spare(Some(hot));
         &self.bytes[begin..]
+    }
+
+    /// Keep this room for somebody else.
+    pub fn spare(&mut self, room: Option<Box<Hot>>) {
+        if self.spare.len() < TOGETHER {
+            self.spare.extend(room);
+        }
     }
 
     /// Room of somebody who left.
@@ -72,13 +84,32 @@ impl Leaving {
         self.spare.pop()
     }
 
-    /// The state somebody left with since the last drain, once: whoever takes it tells of them.
-    pub fn take(&mut self, person: &str) -> Option<&[u8]> {
+    /// The same, once: whoever takes it tells of them.
+    pub fn take(&mut self, person: &str) -> Option<(&[u8], bool)> {
         if self.left.is_empty() {
             return None;
         }
-        let place = self.left.remove(person)?;
-        Some(&self.bytes[place])
+        let left = self.left.remove(person)?;
+        Some((&self.bytes[left.place], left.known))
+    }
+
+    /// Whether nobody has left since the last drain.
+    pub fn is_empty(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    /// The name and state somebody left with since the last drain, and whether one was at rest before.
+    pub fn get(&self, person: &str) -> Option<(&Person, &[u8], bool)> {
+        if self.left.is_empty() {
+            return None;
+        }
+        let (name, left) = self.left.get_key_value(person)?;
+        Some((name, &self.bytes[left.place.clone()], left.known))
+    }
+
+    /// All who left since the last drain, with their states.
+    pub fn all(&self) -> impl Iterator<Item = (&Person, &[u8])> {
+        self.left.iter().map(|(person, left)| (person, &self.bytes[left.place.clone()]))
     }
 
     /// A drain has told of all.

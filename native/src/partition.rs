@@ -130,15 +130,29 @@ impl Partition {
             return Ok(if self.horizon == NEVER { Found::Nobody } else { Found::Foreign });
         }
         let cache = self.cache();
-        let mut states = self.rest.of(person)?;
-        let Some((name, blob)) = states.plain(person).map_err(failed)? else { return Ok(Found::Nobody) };
-        // The name that the states have: so that there is one of each person, not one an event.
         let room = self.leaving.room();
+        let mut states;
+        let left = if self.rest.is_on_disk() { self.leaving.get(person) } else { None };
+        let (name, blob, known) = match left {
+            Some(left) => left,
+            None => {
+                states = self.rest.of(person)?;
+                match states.plain(person).map_err(failed)? {
+                    Some((name, blob)) => (name, blob, true),
+                    None => {
+                        self.leaving.spare(room);
+                        return Ok(Found::Nobody);
+                    }
+                }
+            }
+        };
+        // The name that the states have: so that there is one of each person, not one an event.
+        let name = name.clone();
         match Hot::wake(room, name.clone(), blob, &self.p.fingerprint, self.horizon != NEVER) {
             Ok(Some(mut hot)) => {
-                hot.known = true;
-                hot.stays = self.leaving.again(name, cache);
-                self.hot.insert(name.clone(), hot);
+                hot.known = known;
+                hot.stays = self.leaving.again(&name, cache);
+                self.hot.insert(name, hot);
                 Ok(Found::Hot)
             }
             // Python says what is wrong with it, if anything is.
@@ -149,7 +163,20 @@ impl Partition {
     /// Hand a person over to Python until the next drain.
     pub fn flush(&mut self, person: &Person) -> PyResult<()> {
         self.cooling.remove(person);
-        let mut untold = self.leaving.take(person).is_some();
+        let mut untold = false;
+        if let Some((state, known)) = self.leaving.take(person) {
+            untold = true;
+            if self.rest.is_on_disk() && !self.gone.contains_key(person) {
+                self.rest.of(person)?.put(person, state);
+                if !known {
+                    self.grown -= 1;
+                    self.fresh.insert(person.clone());
+                }
+                if let Some(hot) = self.hot.get_mut(person) {
+                    hot.known = true;
+                }
+            }
+        }
         if let Some(mut hot) = self.hot.remove(person) {
             if hot.touched {
                 let (History::Bytes(history) | History::Foldable(history)) = self.history(&hot);
@@ -177,16 +204,8 @@ impl Partition {
 
     /// Read the states of these persons that are on disk, if they are not here.
     pub fn look_ahead(&self, mut people: Vec<Person>) -> PyResult<()> {
-        let states = self.rest.lock();
-        people.retain(|person| {
-            !self.hot.contains_key(person)
-                && !self.cooling.contains_key(person)
-                && states.is_elsewhere(person)
-        });
-        drop(states);
-        people.sort_unstable();
-        people.dedup();
-        self.rest.read(&people)
+        people.retain(|person| !self.hot.contains_key(person) && !self.cooling.contains_key(person));
+        self.rest.read(people)
     }
 
     fn history(&self, hot: &Hot) -> History {
@@ -197,9 +216,9 @@ impl Partition {
     }
 
     /// Whether those who do not stay leave before the drain. A history is written once a drain, with the horizon there
-    /// is then; a disk has what a drain gave out.
+    /// is then.
     fn leaves_early(&self) -> bool {
-        self.horizon == NEVER && !self.rest.is_on_disk()
+        self.horizon == NEVER
     }
 
     /// How many stay decoded.
@@ -227,20 +246,24 @@ impl Partition {
     /// Put those to rest who do not stay, if it is time for some of them.
     fn let_leave(&mut self) {
         let Some(people) = self.leaving.due(self.cache) else { return };
-        let mut states = self.rest.lock();
+        // A disk has what a drain gave out: until then they have left, and are not at rest.
+        let mut states = if self.rest.is_on_disk() { None } else { Some(self.rest.lock()) };
         for person in people {
             let Some((name, hot)) = self.hot.remove_entry(&person) else { continue };
             if !hot.touched {
                 self.hot.insert(name, hot);
                 continue;
             }
-            if !hot.known {
-                self.grown -= 1;
-                self.fresh.insert(name);
-            }
+            let known = hot.known;
             let write = |hot: &mut Hot, out: &mut Vec<u8>| hot.append(out, &self.p.fingerprint, &[]);
             let state = self.leaving.leave(person.clone(), hot, write);
-            states.put(&person, state);
+            if let Some(states) = &mut states {
+                states.put(&person, state);
+                if !known {
+                    self.grown -= 1;
+                    self.fresh.insert(name);
+                }
+            }
         }
     }
 
@@ -431,7 +454,7 @@ impl Partition {
         until: i64,
         now: i64,
         limit: usize,
-        hint: &Py<PyAny>,
+        python_hint: &Py<PyAny>,
     ) -> PyResult<(usize, usize, Option<(i64, Person)>)> {
         self.run.now = now;
         self.run.late = false;
@@ -441,30 +464,40 @@ impl Partition {
             if self.rest.is_on_disk() && looked >= ahead {
                 let first = self.queue.first(until, AHEAD.min(limit - looked));
                 ahead = looked + first.len();
-                self.look_ahead(first)?;
+                self.rest.read(first)?;
             }
             self.let_leave();
             let (hot, gone, foreign, rest) = (&self.hot, &self.gone, &self.foreign, &self.rest);
-            let mut trouble = None;
-            let entry = self.queue.pop(until, |person| {
+            let leaving = &self.leaving;
+            let (mut trouble, mut unread) = (None, None);
+            let hint = |person: &Person| {
                 if let Some(hot) = hot.get(person) {
                     hot.c.due
                 } else if foreign.contains(person) {
-                    let found = Python::with_gil(|py| hint.call1(py, (&**person,))?.extract(py));
+                    let found = Python::with_gil(|py| python_hint.call1(py, (&**person,))?.extract(py));
                     found.unwrap_or_else(|error| {
                         trouble = Some(error);
                         NEVER
                     })
                 } else if gone.contains_key(person) {
                     NEVER
+                } else if let Some((_, state, _)) = leaving.get(person) {
+                    due_at(state)
                 } else {
                     rest.of(person).map(|states| states.due(person)).unwrap_or_else(|error| {
                         trouble = Some(error);
                         NEVER
                     })
                 }
-            });
-            if let Some(error) = trouble {
+            };
+            let used = |person: &Person, at| {
+                rest.of(person).map(|mut states| states.used(person, at)).unwrap_or_else(|error| {
+                    unread = Some(error);
+                    false
+                })
+            };
+            let entry = self.queue.pop(until, hint, used);
+            if let Some(error) = trouble.or(unread) {
                 return Err(error);
             }
             let Some((at, person)) = entry else { break };
@@ -487,13 +520,15 @@ impl Partition {
                 if self.rest.is_on_disk() {
                     // So that this is found when it is due, and not now again.
                     hot.c.due = due.0;
-                    if !touched {
+                    if self.leaving.get(&person).is_some() {
+                        self.touch(&person);
+                    } else if !touched {
                         self.rest.of(&person)?.redate(&person, due.0);
                     }
                 }
-                let hint = self.hot[&person].c.due;
-                self.queue.put(&person, due.0, hint);
-                if !touched {
+                let hot = &self.hot[&person];
+                self.queue.put(&person, due.0, hot.c.due);
+                if !hot.touched {
                     self.hot.remove(&person);
                 }
                 continue;
@@ -534,11 +569,7 @@ impl Partition {
         let mut count = 0;
         if self.rest.is_on_disk() {
             // Of some who stayed decoded all is written and let go of: what stands there is to be told again.
-            let states = self.rest.lock();
-            let gone =
-                self.touched.iter().filter(|person| states.is_elsewhere(person)).cloned().collect::<Vec<_>>();
-            drop(states);
-            self.rest.read(&gone)?;
+            self.rest.read(self.touched.clone())?;
         }
         for person in std::mem::take(&mut self.touched) {
             let left = self.leaving.take(&person);
@@ -551,7 +582,10 @@ impl Partition {
                             count += 1;
                         }
                     }
-                    (None, Some(state)) => {
+                    (None, Some((state, _))) => {
+                        if self.rest.is_on_disk() {
+                            self.rest.of(&person)?.put(&person, state);
+                        }
                         give(&person, Some(state));
                         count += 1;
                     }
@@ -605,7 +639,8 @@ impl Partition {
 
     /// Take in a state at rest, as a former drain gave it. False: Python knows what is wrong with it.
     pub fn load(&mut self, person: Person, blob: &[u8]) -> PyResult<bool> {
-        if !self.hot.is_empty() || !self.cooling.is_empty() || !self.gone.is_empty() {
+        let at_work = !self.hot.is_empty() || !self.cooling.is_empty() || !self.gone.is_empty();
+        if at_work || !self.leaving.is_empty() {
             self.put_down(&person)?;
         }
         let loaded = self.rest.of(&person)?.load(person.clone(), blob);
@@ -647,11 +682,13 @@ impl Partition {
     pub fn due_at_work(&self, begin: i64, end: i64) -> Vec<(i64, Person)> {
         let hot = self.touched.iter().filter_map(|person| self.hot.get(person));
         let due = hot.filter(|hot| hot.touched).map(|hot| (hot.c.due, hot.c.person.0.clone()));
-        due.filter(|(due, _)| (begin..end).contains(due)).collect()
+        let left = self.leaving.all().map(|(person, state)| (due_at(state), person.clone()));
+        due.chain(left).filter(|(due, _)| (begin..end).contains(due)).collect()
     }
 
     pub fn people_hot(&self) -> Vec<Person> {
-        self.hot.keys().cloned().chain(self.gone.keys().cloned()).collect()
+        let left = self.leaving.all().map(|(person, _)| person);
+        self.hot.keys().chain(self.gone.keys()).chain(left).cloned().collect()
     }
 }
 

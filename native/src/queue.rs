@@ -99,15 +99,22 @@ impl Queue {
         self.live.remove(person);
     }
 
-    /// Take the first live entry at or before `until`; stale ones before it are dropped.
-    pub fn pop(&mut self, until: i64, mut hint: impl FnMut(&Person) -> i64) -> Option<(i64, Person)> {
+    /// Take the first live entry at or before `until`; stale ones before it are dropped. Where states rest on disk,
+    /// `used` tells whether this is an entry they are listed under there: then nobody knows but who looks at them.
+    pub fn pop(
+        &mut self,
+        until: i64,
+        mut hint: impl FnMut(&Person) -> i64,
+        mut used: impl FnMut(&Person, i64) -> bool,
+    ) -> Option<(i64, Person)> {
         while self.next_due() <= until {
             let Some(Reverse((due, person))) = self.heap.pop() else { break };
+            let used = self.windowed && used(&person, due);
             let expected = match self.live.get(&person) {
                 Some(live) => *live,
                 None => hint(&person),
             };
-            if due == expected {
+            if used || due == expected {
                 self.live.insert(person.clone(), NEVER);
                 return Some((due, person));
             }

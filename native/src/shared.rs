@@ -3,7 +3,6 @@
 //! In: persons, states as bytes. Out: the same. The lock is let go before anything of Python's may run (its
 //! collector, when a list is made): what is given out is copied first.
 
-use crate::below::Before;
 use crate::partition::failed;
 use crate::queue::Person;
 use crate::states::Shared;
@@ -153,12 +152,17 @@ impl PyStates {
         Ok(())
     }
 
+    /// An entry of a person has come; tells whether it is the one they are listed under, which is used up.
+    fn used(&self, person: &str, at: i64) -> PyResult<bool> {
+        Ok(self.0.of(person)?.used(&person.into(), at))
+    }
+
     /// What was put down (None: removed) and is not on disk yet.
     fn fresh<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let copied = |(person, blob, _): (&Person, Option<&[u8]>, &Before)| {
+        let copied = |(person, blob): (&Person, Option<&[u8]>)| {
             (PyString::new(py, person), blob.map(|blob| PyBytes::new(py, blob)))
         };
-        let all: Vec<_> = self.0.lock().changed().map(copied).collect();
+        let all: Vec<_> = self.0.lock().fresh().map(copied).collect();
         let fresh = PyDict::new(py);
         for (person, blob) in all {
             fresh.set_item(person, blob)?;
@@ -166,20 +170,15 @@ impl PyStates {
         Ok(fresh)
     }
 
-    /// The same in order: name, state, the due of what stands on disk and of this, whether that is nobody and this is.
-    fn changed<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
-        let copied = |(person, blob, before): (&Person, Option<&[u8]>, &Before)| {
-            let now = Before::of(blob);
-            let blob = blob.map(|blob| PyBytes::new(py, blob));
-            let name = PyBytes::new(py, person.as_bytes());
-            (name, blob, before.due, now.due, before.nobody, now.nobody)
-        };
-        let states = self.0.lock();
-        let mut all: Vec<_> = states.changed().collect();
-        all.sort_unstable_by_key(|(person, ..)| *person);
-        let all: Vec<_> = all.into_iter().map(copied).collect();
-        drop(states);
-        PyList::new(py, all)
+    /// The same as rows for the disk: keys to be put, their values, keys to be removed, how many more are due some time.
+    #[allow(clippy::type_complexity)] // as Python takes it apart
+    fn rows<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyList>, Bound<'py, PyList>, Bound<'py, PyList>, i64)> {
+        let rows = py.allow_threads(|| self.0.lock().rows());
+        let listed = |all: &[Vec<u8>]| PyList::new(py, all.iter().map(|bytes| PyBytes::new(py, bytes)));
+        Ok((listed(&rows.put)?, listed(&rows.values)?, listed(&rows.removed)?, rows.pending))
     }
 
     /// All of that is on disk now.

@@ -8,7 +8,7 @@
 //! (`Shared::of`). Core and Python share one `States` behind a lock, which nobody holds while Python is called: so it
 //! cannot be waited for by who has Python's own lock for ever.
 
-use crate::below::{Before, Below};
+use crate::below::{self, Below, Rows};
 use crate::customer::{HEADER, NEVER, VERSION};
 use crate::hot::{core_end, due_at};
 use crate::packing::{fits, is_packed, Packing};
@@ -16,7 +16,7 @@ use crate::queue::Person;
 use crate::value::Res;
 use ahash::{AHashMap, AHashSet};
 use pyo3::prelude::*;
-use pyo3::types::PyBytes;
+use pyo3::types::{PyBytes, PyList};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -50,7 +50,7 @@ impl Shared {
             return Ok(states);
         }
         drop(states);
-        self.read(&[Person::from(person)])?;
+        self.read(vec![Person::from(person)])?;
         Ok(self.lock())
     }
 
@@ -68,15 +68,24 @@ impl Shared {
         self.0 .1.get().is_some()
     }
 
-    /// Fetch the states of persons who are elsewhere.
-    pub fn read(&self, people: &[Person]) -> PyResult<()> {
-        let Some(read) = self.0 .1.get().filter(|_| !people.is_empty()) else { return Ok(()) };
+    /// Fetch the states of those of these persons whose states are elsewhere, all together.
+    pub fn read(&self, mut people: Vec<Person>) -> PyResult<()> {
+        let Some(read) = self.0 .1.get() else { return Ok(()) };
+        let states = self.lock();
+        people.retain(|person| states.is_elsewhere(person));
+        drop(states);
+        if people.is_empty() {
+            return Ok(());
+        }
+        people.sort_unstable();
+        people.dedup();
         Python::with_gil(|py| {
-            let names: Vec<&str> = people.iter().map(|person| &**person).collect();
-            let found: Vec<Option<Bound<PyBytes>>> = read.bind(py).call1((names,))?.extract()?;
+            let keys = people.iter().map(|person| PyBytes::new(py, &below::state_key(person)));
+            let found: Vec<Option<Bound<PyBytes>>> =
+                read.bind(py).call1((PyList::new(py, keys.collect::<Vec<_>>())?,))?.extract()?;
             let mut states = self.lock();
-            for (person, blob) in people.iter().zip(&found) {
-                states.found(person, blob.as_ref().map(|blob| blob.as_bytes()));
+            for (person, value) in people.iter().zip(&found) {
+                states.found(person, value.as_ref().map(|value| value.as_bytes()));
             }
             drop(states);
             Ok(())
@@ -258,15 +267,16 @@ impl States {
     }
 
     /// Take in what is on disk of a person.
-    fn found(&mut self, person: &Person, blob: Option<&[u8]>) {
+    fn found(&mut self, person: &Person, value: Option<&[u8]>) {
         if !self.is_elsewhere(person) {
             return;
         }
         let Some(below) = &mut self.below else { return };
-        let Some(blob) = blob else {
+        let Some(value) = value else {
             below.absent.insert(person.clone());
             return;
         };
+        let blob = below.read(person, value);
         below.bytes += blob.len();
         self.blobs.insert(person.clone(), blob.into());
         self.mark(person, blob);
@@ -301,22 +311,35 @@ impl States {
         }
     }
 
-    /// What was put down and is not on disk yet, with what stands there.
-    pub fn changed(&self) -> impl Iterator<Item = (&Person, Option<&[u8]>, &Before)> {
-        let fresh = self.below.iter().flat_map(|below| &below.fresh);
-        fresh.map(|(person, before)| (person, self.raw(person), before))
+    /// An entry of a person has come who is here; tells whether it is the one they are listed under, which is used up.
+    pub fn used(&mut self, person: &Person, at: i64) -> bool {
+        let (Some(below), Some(blob)) = (&mut self.below, self.blobs.get(person)) else { return false };
+        below.used(person, at, blob)
+    }
+
+    /// What was put down (None: removed) and is not on disk yet.
+    pub fn fresh(&self) -> impl Iterator<Item = (&Person, Option<&[u8]>)> {
+        let fresh = self.below.iter().flat_map(Below::fresh);
+        fresh.map(|person| (person, self.raw(person)))
+    }
+
+    /// The same as rows for the disk.
+    pub fn rows(&self) -> Rows {
+        let now = |person: &Person| self.raw(person);
+        self.below.as_ref().map_or_else(Rows::default, |below| below.rows(now))
     }
 
     /// All that was put down is on disk now. What is here beyond the bound leaves; nobodies stay: they are few and
     /// looked for all the time.
     pub fn kept(&mut self) {
         let Some(below) = &mut self.below else { return };
-        below.fresh.clear();
-        below.absent.clear();
+        let blobs = &mut self.blobs;
+        below.kept(|person| blobs.get(person).map(|blob| &**blob));
         if below.bytes > below.bound {
             let nobodies = &self.nobodies;
-            self.blobs.retain(|person, _| nobodies.contains(person));
-            below.bytes = self.blobs.values().map(|blob| blob.len()).sum();
+            blobs.retain(|person, _| nobodies.contains(person));
+            below.bytes = blobs.values().map(|blob| blob.len()).sum();
+            below.left(|person| nobodies.contains(person));
         }
     }
 
