@@ -130,7 +130,7 @@ def measure(turns: float) -> Result:
         say("a worker under loads")
         rates, seconds = (200, 500, 1_000), 4 + 6 * turns
         worked = asyncio.run(
-            worker.measure(kafka, Path(folder), rates, seconds, int(20_000 * max(0.5, turns)))
+            worker.measure(kafka, Path(folder), rates, seconds, int(100_000 * max(0.1, turns)))
         )
     fits = {
         "logic: CPU": cpu,
