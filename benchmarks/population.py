@@ -59,7 +59,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--many", type=int, default=1_000_000)
     parser.add_argument("--few", type=int, default=10_000)
-    parser.add_argument("--events", type=int, default=800_000)
+    parser.add_argument("--events", type=int, default=2_000_000)
     parser.add_argument("--repeats", type=int, default=3)
     chosen = parser.parse_args()
     with (
