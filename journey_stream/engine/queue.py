@@ -23,7 +23,7 @@ Far: TypeAlias = Callable[[int], "tuple[Iterable[Entry], int]"]
 Used: TypeAlias = Callable[[str, int], bool]
 """Takes note of an entry that has come; tells whether it is live though it may be earlier than the hint."""
 STALE_AT_MOST: Final = 200_000
-"""Entries of a heap before somebody looks for stale ones, where the states are kept elsewhere."""
+"""Entries of a heap, where the states are kept elsewhere, before it is begun anew without the stale ones."""
 
 
 class DueQueue:
@@ -79,7 +79,7 @@ class DueQueue:
             self._ordered = False
 
     def moved(self, person: str, before: int, after: int) -> None:
-        """Take in that a hint changed; only one that got earlier than the live entry costs anything."""
+        """Take in that a hint changed; where all is here, only one before the live entry costs anything."""
         live = self._live.pop(person, before)
         if after < live:
             self._push(after, person)
@@ -87,6 +87,9 @@ class DueQueue:
             return  # there is no entry: whoever keeps the state has it
         elif live != after:
             self._live[person] = live
+            if self._far is not None:
+                # They may be listed under this, and are looked for nowhere else before the end.
+                self._push(after, person)
 
     def bound(self, person: str, hint: int) -> int:
         """Tell from when on a timer that is armed now needs an entry of its own.

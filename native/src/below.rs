@@ -8,6 +8,9 @@
 //! state itself, since a customer who comes is due soon, and in weeks again once they are gone. So everybody is *listed*
 //! under one time for as long as it lies ahead; who is due before has a second entry for that; who is due later has
 //! none, and is listed anew once their time has come (`used`). The time is kept with the state.
+//!
+//! Whoever is listed under a time that the queue has been filled up to is in the queue under it: so what is drained is
+//! written before anybody's timers are looked at again.
 
 use crate::customer::NEVER;
 use crate::hot::due_at;
@@ -108,12 +111,14 @@ impl Below {
         }
     }
 
-    /// An entry of somebody has come whose state this is; tells whether it is the one they are listed under.
-    pub fn used(&mut self, person: &Person, at: i64, blob: &[u8]) -> bool {
-        if self.listed.get(person) != Some(&at) {
+    /// An entry of somebody has come whose state is `now`; tells whether it is the one they are listed under. It is
+    /// even if they are forgotten, since they may come again before that is written.
+    pub fn used(&mut self, person: &Person, at: i64, now: Option<&[u8]>) -> bool {
+        let known = self.fresh.get(person).map(|before| before.listed);
+        if known.or_else(|| self.listed.get(person).copied()) != Some(at) {
             return false;
         }
-        self.changes(person, Some(blob));
+        self.changes(person, now);
         let before = self.fresh.get_mut(person).expect("it changes");
         !std::mem::replace(&mut before.used, true)
     }

@@ -84,7 +84,7 @@ impl Leaving {
         self.spare.pop()
     }
 
-    /// The same, once: whoever takes it tells of them.
+    /// The state somebody left with, and whether one was at rest before, once: whoever takes it tells of them.
     pub fn take(&mut self, person: &str) -> Option<(&[u8], bool)> {
         if self.left.is_empty() {
             return None;
@@ -107,7 +107,7 @@ impl Leaving {
         Some((name, &self.bytes[left.place.clone()], left.known))
     }
 
-    /// All who left since the last drain, with their states.
+    /// All who left since the last drain, with their states; some have come again, or are forgotten.
     pub fn all(&self) -> impl Iterator<Item = (&Person, &[u8])> {
         self.left.iter().map(|(person, left)| (person, &self.bytes[left.place.clone()]))
     }

@@ -78,6 +78,8 @@ pub struct Partition {
     flushed: Vec<Person>,
     /// Those of them of whom no drain has ever told.
     fresh: AHashSet<Person>,
+    /// Removed from the states at rest since the last drain, and told of before.
+    removed: AHashSet<Person>,
     pub queue: Queue,
     pub run: Run,
     pub horizon: i64,
@@ -104,6 +106,7 @@ impl Partition {
             foreign: AHashSet::new(),
             flushed: Vec::new(),
             fresh: AHashSet::new(),
+            removed: AHashSet::new(),
             queue: Queue::default(),
             run: Run::default(),
             horizon: NEVER,
@@ -163,36 +166,32 @@ impl Partition {
     /// Hand a person over to Python until the next drain.
     pub fn flush(&mut self, person: &Person) -> PyResult<()> {
         self.cooling.remove(person);
+        let left = self.leaving.take(person).map(|(state, known)| (state.to_vec(), known));
         let mut untold = false;
-        if let Some((state, known)) = self.leaving.take(person) {
+        if let Some(mut hot) = self.hot.remove(person).filter(|hot| hot.touched) {
+            let (History::Bytes(history) | History::Foldable(history)) = self.history(&hot);
+            hot.encode(&mut self.scratch, &self.p.fingerprint, &history);
+            self.rest.of(person)?.put(person, &self.scratch);
             untold = true;
-            if self.rest.is_on_disk() && !self.gone.contains_key(person) {
-                self.rest.of(person)?.put(person, state);
-                if !known {
-                    self.grown -= 1;
-                    self.fresh.insert(person.clone());
-                }
-                if let Some(hot) = self.hot.get_mut(person) {
-                    hot.known = true;
-                }
-            }
-        }
-        if let Some(mut hot) = self.hot.remove(person) {
-            if hot.touched {
-                let (History::Bytes(history) | History::Foldable(history)) = self.history(&hot);
-                hot.encode(&mut self.scratch, &self.p.fingerprint, &history);
-                self.rest.of(person)?.put(person, &self.scratch);
-                untold = true;
-                if !hot.known {
-                    self.grown -= 1;
-                    self.fresh.insert(person.clone());
-                }
+            if !hot.known {
+                self.is_known_now(person);
             }
         } else if let Some(was_known) = self.gone.remove(person) {
             if was_known {
                 self.rest.of(person)?.forget(person);
                 untold = true;
                 self.grown += 1;
+                if !self.fresh.contains(person) {
+                    self.removed.insert(person.clone());
+                }
+            }
+        } else if let Some((state, known)) = left {
+            untold = true;
+            if self.rest.is_on_disk() {
+                self.rest.of(person)?.put(person, &state);
+                if !known {
+                    self.is_known_now(person);
+                }
             }
         }
         if untold {
@@ -200,6 +199,14 @@ impl Partition {
         }
         self.foreign.insert(person.clone());
         Ok(())
+    }
+
+    /// A state of somebody has been put to rest of whom none was there.
+    fn is_known_now(&mut self, person: &Person) {
+        self.grown -= 1;
+        if !self.removed.contains(person) {
+            self.fresh.insert(person.clone());
+        }
     }
 
     /// Read the states of these persons that are on disk, if they are not here.
@@ -261,7 +268,9 @@ impl Partition {
                 states.put(&person, state);
                 if !known {
                     self.grown -= 1;
-                    self.fresh.insert(name);
+                    if !self.removed.contains(&name) {
+                        self.fresh.insert(name);
+                    }
                 }
             }
         }
@@ -585,6 +594,9 @@ impl Partition {
                     (None, Some((state, _))) => {
                         if self.rest.is_on_disk() {
                             self.rest.of(&person)?.put(&person, state);
+                            if let Some(hot) = self.hot.get_mut(&person) {
+                                hot.known = true; // woken again, and not touched
+                            }
                         }
                         give(&person, Some(state));
                         count += 1;
@@ -630,6 +642,7 @@ impl Partition {
     pub fn take_flushed(&mut self) -> Vec<(Person, bool)> {
         let fresh = std::mem::take(&mut self.fresh);
         let flushed = std::mem::take(&mut self.flushed);
+        self.removed.clear();
         flushed
             .into_iter()
             .map(|person| (fresh.contains(&person), person))

@@ -75,6 +75,10 @@ impl Queue {
         } else if live < self.end && live != after {
             // From the end on there is no entry: whoever keeps the state has it.
             self.live.insert(person.clone(), live);
+            if self.windowed {
+                // They may be listed under this, and are looked for nowhere else before the end.
+                self.push(after, person.clone());
+            }
         }
     }
 

@@ -311,10 +311,11 @@ impl States {
         }
     }
 
-    /// An entry of a person has come who is here; tells whether it is the one they are listed under, which is used up.
+    /// An entry of a person has come whose state is not elsewhere; tells whether it is the one they are listed under, which
+    /// is used up.
     pub fn used(&mut self, person: &Person, at: i64) -> bool {
-        let (Some(below), Some(blob)) = (&mut self.below, self.blobs.get(person)) else { return false };
-        below.used(person, at, blob)
+        let Some(below) = &mut self.below else { return false };
+        below.used(person, at, self.blobs.get(person).map(|blob| &**blob))
     }
 
     /// What was put down (None: removed) and is not on disk yet.
