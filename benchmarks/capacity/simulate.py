@@ -85,6 +85,8 @@ class _Lane:
         self.pending: list[tuple[float, float]] = []
         self.pending_count = 0.0
         self.committed_at = 0.0
+        self.under_way = False
+        """A commit: the lane goes on meanwhile, until the next is due."""
         self.busy = False
         self.open = True
 
@@ -321,31 +323,39 @@ class Simulation:
 
     def _look(self, lane: _Lane) -> None:
         due = lane.committed_at + self._pace.wait(behind=bool(lane.waiting))
-        if lane.pending and (self._now >= due or lane.pending_count >= CHECKPOINT_RECORDS):
+        full = lane.pending_count >= CHECKPOINT_RECORDS
+        if lane.pending and not lane.under_way and (self._now >= due or full):
             self._commit(lane)
-        elif lane.waiting:
+        elif lane.waiting and not full:
             self._turn(lane)
         else:
             lane.busy = False
-            if lane.pending:
+            if lane.pending and not lane.under_way:
                 self._at(max(due, self._now + 1e-4), lambda: self._go(lane))
 
     def _commit(self, lane: _Lane) -> None:
         spent = self._cost_of_commit(lane.pending_count)
-        elsewhere = (
-            total(self._costs.commit_seconds, self._held) - total(self._costs.commit, self._held) / SECOND
-        )
-        away = self._drawn(max(elsewhere, 0.3 * self._costs.commit_seconds["commits"]))
+        # The spread is that of small transactions: of waiting, not of what larger ones send.
+        waited = self._costs.commit_seconds["commits"]
+        sent = total(self._costs.commit_seconds, self._held) - waited
+        elsewhere = sent - total(self._costs.commit, self._held) / SECOND
+        away = self._drawn(waited) + max(0.0, elsewhere)
+        pending, count = lane.pending, lane.pending_count
+        lane.pending, lane.pending_count, lane.under_way = [], 0.0, True
 
         def done() -> None:
             heard = self._now + self._drawn(POLL)
-            self._latencies += [(heard - sent, many) for sent, many in lane.pending]
-            self._committed += lane.pending_count
+            self._latencies += [(heard - sent, many) for sent, many in pending]
+            self._committed += count
             self._commits += 1
-            lane.pending, lane.pending_count, lane.committed_at = [], 0.0, self._now
+            lane.under_way, lane.committed_at = False, self._now
+            self._go(lane)
+
+        def begun() -> None:
+            self._at(self._now + away, done)
             self._look(lane)
 
-        self._work(spent, lambda: self._at(self._now + away, done))
+        self._work(spent, begun)
 
     def _behind(self) -> float:
         """Age of the oldest event of the lanes that waits."""

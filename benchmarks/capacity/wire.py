@@ -75,16 +75,23 @@ class Meter:
 
     def _count_bytes(self) -> None:
         write, read = asyncio.StreamWriter.write, asyncio.StreamReader.readexactly
+        writelines = asyncio.StreamWriter.writelines
 
         def counted_write(stream: Any, data: Any) -> None:
             self.sent += len(data)
             write(stream, data)
+
+        def counted_pieces(stream: Any, pieces: Any) -> None:
+            listed = list(pieces)
+            self.sent += sum(map(len, listed))
+            writelines(stream, listed)
 
         async def counted_read(stream: Any, n: int) -> bytes:
             self.received += n
             return await read(stream, n)
 
         asyncio.StreamWriter.write = counted_write  # type: ignore[assignment,method-assign]
+        asyncio.StreamWriter.writelines = counted_pieces  # type: ignore[assignment,method-assign]
         asyncio.StreamReader.readexactly = counted_read  # type: ignore[assignment,method-assign]
 
     @contextmanager
