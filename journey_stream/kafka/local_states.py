@@ -201,6 +201,9 @@ class RocksStates:
     ) -> None:
         """Write what a committed transaction held, and the place that it brings this directory to.
 
+        To be called before anybody's timers are looked at again: whoever is listed by this under a time that
+        the queue has passed would not be found.
+
         Args:
             changes: keys and states (None: a tombstone), as the changelog has them.
             offset: where the tail begins now: at or before the last meta record.
