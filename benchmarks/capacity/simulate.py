@@ -337,9 +337,8 @@ class Simulation:
         spent = self._cost_of_commit(lane.pending_count)
         # The spread is that of small transactions: of waiting, not of what larger ones send.
         waited = self._costs.commit_seconds["commits"]
-        sent = total(self._costs.commit_seconds, self._held) - waited
-        elsewhere = sent - total(self._costs.commit, self._held) / SECOND
-        away = self._drawn(waited) + max(0.0, elsewhere)
+        worked = total(self._costs.commit, self._held) / SECOND
+        away = self._drawn(waited) + max(0.0, total(self._costs.commit_seconds, self._held) - waited - worked)
         pending, count = lane.pending, lane.pending_count
         lane.pending, lane.pending_count, lane.under_way = [], 0.0, True
 

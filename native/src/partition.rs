@@ -28,6 +28,7 @@ use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use smallvec::smallvec;
+use std::cell::Cell;
 use std::sync::Arc;
 
 create_exception!(journey_stream_native, CoreError, PyException, "The compiled core met what it cannot do.");
@@ -253,8 +254,6 @@ impl Partition {
     /// Put those to rest who do not stay, if it is time for some of them.
     fn let_leave(&mut self) {
         let Some(people) = self.leaving.due(self.cache) else { return };
-        // A disk has what a drain gave out: until then they have left, and are not at rest.
-        let mut states = if self.rest.is_on_disk() { None } else { Some(self.rest.lock()) };
         for person in people {
             let Some((name, hot)) = self.hot.remove_entry(&person) else { continue };
             if !hot.touched {
@@ -264,14 +263,12 @@ impl Partition {
             let known = hot.known;
             let write = |hot: &mut Hot, out: &mut Vec<u8>| hot.append(out, &self.p.fingerprint, &[]);
             let state = self.leaving.leave(person.clone(), hot, write);
-            if let Some(states) = &mut states {
-                states.put(&person, state);
-                if !known {
-                    self.grown -= 1;
-                    if !self.removed.contains(&name) {
-                        self.fresh.insert(name);
-                    }
-                }
+            if self.rest.is_on_disk() {
+                continue; // it has what a drain gave out: until then they have left, and are not at rest
+            }
+            self.rest.lock().put(&person, state);
+            if !known {
+                self.is_known_now(&name);
             }
         }
     }
@@ -478,14 +475,14 @@ impl Partition {
             self.let_leave();
             let (hot, gone, foreign, rest) = (&self.hot, &self.gone, &self.foreign, &self.rest);
             let leaving = &self.leaving;
-            let (mut trouble, mut unread) = (None, None);
+            let trouble = Cell::new(None);
             let hint = |person: &Person| {
                 if let Some(hot) = hot.get(person) {
                     hot.c.due
                 } else if foreign.contains(person) {
                     let found = Python::with_gil(|py| python_hint.call1(py, (&**person,))?.extract(py));
                     found.unwrap_or_else(|error| {
-                        trouble = Some(error);
+                        trouble.set(Some(error));
                         NEVER
                     })
                 } else if gone.contains_key(person) {
@@ -494,19 +491,19 @@ impl Partition {
                     due_at(state)
                 } else {
                     rest.of(person).map(|states| states.due(person)).unwrap_or_else(|error| {
-                        trouble = Some(error);
+                        trouble.set(Some(error));
                         NEVER
                     })
                 }
             };
             let used = |person: &Person, at| {
                 rest.of(person).map(|mut states| states.used(person, at)).unwrap_or_else(|error| {
-                    unread = Some(error);
+                    trouble.set(Some(error));
                     false
                 })
             };
             let entry = self.queue.pop(until, hint, used);
-            if let Some(error) = trouble.or(unread) {
+            if let Some(error) = trouble.into_inner() {
                 return Err(error);
             }
             let Some((at, person)) = entry else { break };
