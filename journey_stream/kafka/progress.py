@@ -20,6 +20,7 @@ from aiokafka.errors import KafkaError
 
 from journey_stream.errors import BrokerError, told
 from journey_stream.kafka import hop
+from journey_stream.kafka.health import Trial
 from journey_stream.kafka.lead import AHEAD, too_far
 from journey_stream.values import NEVER
 
@@ -45,6 +46,8 @@ GAP: Final = 0.05
 FEW: Final = 64
 """Keyed partitions up to which that holds. A worker tells each of them: of more, they are told less often."""
 
+TELLING: Final = Trial("telling of progress", None)
+
 
 def gap(partitions: int, interval: float) -> float:
     """Seconds between two markers while events come: wider with more keyed partitions, up to the interval."""
@@ -57,8 +60,9 @@ class Progress:
     def __init__(self, worker: JourneyWorker) -> None:
         self._worker = worker
         self._moved = asyncio.Event()
-        self._silent = False
-        """Whether it has been said that the brokers do not answer."""
+        self.trial = TELLING
+        """Since when the brokers do not answer; the log said so then. A worker with nothing else to send is
+        ill by it, too."""
 
     def moved(self) -> None:
         """A batch was handed on: a marker is due."""
@@ -92,10 +96,10 @@ class Progress:
                 await self._give_up("progress cannot be told", error)
                 return
             else:
-                if self._silent:
+                if self.trial.since is not None:
                     self._know_no_ends()
                     log.info("the brokers answer again")
-                self._silent = False
+                self.trial = TELLING
             worker.look_whether_finished()
 
     def _next(self) -> float:
@@ -116,9 +120,9 @@ class Progress:
             doing.cancel()
 
     def _report(self, what: str) -> None:
-        if not self._silent:
+        if self.trial.since is None:
             log.warning("%s", what)
-        self._silent = True
+            self.trial = TELLING._replace(since=time.monotonic(), why=what)
 
     async def _give_up(self, what: str, why: BaseException) -> None:
         log.critical("%s, the process ends: %s", what, told(why), exc_info=why)

@@ -1,6 +1,6 @@
 """The worker's own pages, served by Faust: /metrics, /health, /ready.
 
-Enters: the worker. Leaves: text. /health is 503 while a lane has failed for long; /ready is 200 once every
+Enters: the worker. Leaves: text. /health is 503 while something has failed for long; /ready is 200 once every
 partition of this worker is restored and at work; both name what an operator has paused. Neither page names
 a customer.
 """

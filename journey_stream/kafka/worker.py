@@ -30,6 +30,7 @@ from journey_stream.kafka.control import Control
 from journey_stream.kafka.direct_intake import RESTORING, DirectIntake
 from journey_stream.kafka.garbage import sweep
 from journey_stream.kafka.group import Misplaced
+from journey_stream.kafka.health import Trial, stuck
 from journey_stream.kafka.hop_sender import HopSender
 from journey_stream.kafka.inbox import Batch, Position
 from journey_stream.kafka.intake import Intake, IntakeLane
@@ -48,8 +49,6 @@ from journey_stream.kafka.watch import TopicWatch, Watched, elsewhere, tell_lost
 log = logging.getLogger(__name__)
 
 PARK_SECONDS: Final = 5.0
-STUCK_SECONDS: Final = 60.0
-"""A lane that has failed for this long makes the worker unhealthy."""
 TAKE_UP_SECONDS: Final = 600.0
 """After so long without taking up an assignment the process ends; whoever runs it starts another."""
 
@@ -376,18 +375,12 @@ class JourneyWorker:
 
     def problems(self) -> list[str]:
         """Name what keeps the worker from making progress; empty when it is well."""
-        now = time.monotonic()
-        found = [
-            f"{lane} has failed for {now - lane.failed_since:.0f} s: {lane.last_error}"
-            for lane in self.lanes.values()
-            if lane.failed_since is not None and now - lane.failed_since > STUCK_SECONDS
-        ]
-        found += self._watch.problems.values()
-        return found + [
-            f"intake of {tp.topic}[{tp.partition}] has failed for {now - lane.failing_since:.0f} s"
+        lanes = [Trial(str(lane), lane.failed_since, lane.last_error) for lane in self.lanes.values()]
+        intakes = [
+            Trial(f"intake of {tp.topic}[{tp.partition}]", lane.failing_since)
             for tp, lane in self.intakes.items()
-            if lane.failing_since is not None and now - lane.failing_since > STUCK_SECONDS
         ]
+        return [*stuck([*lanes, *intakes, self._progress.trial]), *self._watch.problems.values()]
 
     @property
     def ready(self) -> bool:

@@ -14,13 +14,13 @@ from journey_stream.deployment import assemble
 from journey_stream.kafka import (
     app,
     commits,
+    health,
     hop_sender,
     lane,
     sender,
     start,
     transactions,
     watch,
-    worker,
 )
 from journey_stream.settings_read import load_settings
 from tests.kafka import tally_worker
@@ -44,7 +44,7 @@ def be_quick(patience: dict[str, float]) -> None:
     commits.COMMIT_SECONDS = patience["commit"]  # type: ignore[misc]
     lane.BACKOFF = (0.5, patience["backoff"])  # type: ignore[misc]
     lane.FENCED_SECONDS = 1.0  # type: ignore[misc]
-    worker.STUCK_SECONDS = patience["stuck"]  # type: ignore[misc]
+    health.STUCK_SECONDS = patience["stuck"]  # type: ignore[misc]
     hop_sender.SEND_SECONDS = patience["send"]  # type: ignore[misc]
     sender.REQUEST_TIMEOUT_MS = int(patience["request"] * 1000)
     transactions.REQUEST_TIMEOUT_MS = int(patience["request"] * 1000)  # type: ignore[misc]

@@ -60,6 +60,22 @@ async def test_all_brokers_away_for_longer_than_a_session_cost_time_and_nothing_
             await becomes_well(worker)
 
 
+async def test_a_worker_with_nothing_to_send_is_unwell_soon_while_all_brokers_are_away(
+    fragile: EmbeddedKafka, settings: Settings, tmp_path: Path
+) -> None:
+    async with rounds(settings, tmp_path) as on:
+        worker = on.start_worker()
+        await on.order()
+        await on.all_there()
+        await asyncio.sleep(2)
+        await asyncio.to_thread(fragile.kill)
+        await becomes_unwell(worker, "telling of progress has failed for")
+        await asyncio.to_thread(fragile.start)
+        await on.order()
+        await on.all_there()
+        await becomes_well(worker)
+
+
 async def test_a_broker_that_goes_away_while_workers_start_is_waited_for(
     fragile: EmbeddedKafka, settings: Settings, tmp_path: Path
 ) -> None:

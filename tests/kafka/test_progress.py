@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaConnectionError
 from faust.types import TP
 
 from journey_stream.errors import BrokerError, told
-from journey_stream.kafka import hop, progress
+from journey_stream.kafka import health, hop, progress
 from journey_stream.kafka.lead import Lead
 from journey_stream.kafka.progress import Progress
 
@@ -94,6 +94,31 @@ async def test_brokers_that_are_away_are_tried_again_and_told_once(
     ]
     assert 1 == said.count("the brokers answer again")
     assert worker.intakes[SimpleNamespace].at_end_since is None
+
+
+async def test_brokers_that_stay_away_make_a_worker_ill_that_has_nothing_else_to_send(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "PAUSE", 0.01)
+    monkeypatch.setattr(health, "STUCK_SECONDS", 0.05)
+    ill: list[list[str]] = []
+    telling = Progress(Worker(lambda: away()))  # type: ignore[arg-type]
+
+    def away() -> None:
+        ill.append(health.stuck([telling.trial]))
+        if not ill[-1]:
+            raise KafkaConnectionError("away")
+
+    async with asyncio.timeout(10):
+        task = asyncio.create_task(telling.run())
+        while not ill or not ill[-1]:
+            await asyncio.sleep(0.01)
+        while health.stuck([telling.trial]):
+            await asyncio.sleep(0.01)
+    task.cancel()
+    assert [] == ill[0]
+    assert ill[-1][0].startswith("telling of progress has failed for 0 s: the brokers do not answer")
+    assert telling.trial.since is None
 
 
 async def test_a_fault_of_our_own_ends_the_process(caplog: pytest.LogCaptureFixture) -> None:
