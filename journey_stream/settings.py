@@ -22,6 +22,7 @@ Size = Annotated[int, msgspec.Meta(extra={"form": "size"}, gt=0)]
 """Bytes; written `1 MiB`, `512KiB` or a number."""
 Port = Annotated[int, msgspec.Meta(ge=0, le=65535)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
+Codec = Literal["none", "gzip", "lz4", "zstd"]
 TopicWord = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=150)]
 
 SHIPPED_JOURNEYS = ("relationship", "lifecycle", "brand", "buyer-value", "four-cycles")
@@ -81,8 +82,8 @@ class Fetch(Part, frozen=True):
 class Compression(Part, frozen=True):
     """Compression of what is written. Some subscribers' clients read nothing but gzip."""
 
-    public: Annotated[Literal["none", "gzip"], doc("Transitions, signals, stages, dead letters.")] = "none"
-    internal: Annotated[Literal["none", "gzip", "lz4"], doc("Keyed topic and changelog.")] = "none"
+    public: Annotated[Codec, doc("Transitions, signals, stages, dead letters.")] = "none"
+    internal: Annotated[Codec, doc("Keyed topic and changelog.")] = "none"
 
 
 class RecordTopics(Part, frozen=True):

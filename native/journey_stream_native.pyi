@@ -45,7 +45,7 @@ class States:
 
 class Core:
     horizon: int
-    def __init__(self, program: Program, states: States, cache: int) -> None: ...
+    def __init__(self, program: Program, states: States, cache: int, compression: str = "none") -> None: ...
     @property
     def grown(self) -> int: ...
     def apply(self, event: Event, now: int, late: bool) -> bool: ...
@@ -165,6 +165,7 @@ def ready_batches(
     timestamps: Sequence[int],
     transactional: bool,
     limit: int = ...,
+    compression: str = ...,
 ) -> list[ReadyBatch]: ...
 def join_batches(
     batches: Sequence[ReadyBatch],
@@ -172,4 +173,5 @@ def join_batches(
     timestamp: int,
     transactional: bool,
     limit: int = ...,
+    compression: str = ...,
 ) -> list[ReadyBatch]: ...

@@ -36,12 +36,21 @@ class FastPartition(Partition):
     _store: CompiledStore
     _queue: CoreQueue  # type: ignore[assignment]
 
-    def __init__(self, program: Program, compiled: Compiled, *, cache: int = 2_000) -> None:
-        """Args: program and the same compiled; cache: how many customers may stay decoded between drains."""
+    def __init__(
+        self, program: Program, compiled: Compiled, *, cache: int = 2_000, compression: str = "none"
+    ) -> None:
+        """Make one that knows nobody.
+
+        Args:
+            program: the journeys.
+            compiled: the same, compiled.
+            cache: how many customers may stay decoded between drains.
+            compression: of the batches of records that `drain_ready` gives, states aside.
+        """
         import journey_stream_native
 
         super().__init__(program, cache=cache)
-        self.core: Core = journey_stream_native.Core(compiled, self._store.states, cache)
+        self.core: Core = journey_stream_native.Core(compiled, self._store.states, cache, compression)
         self.core.horizon = self._horizon
         self._queue = CoreQueue(self.core, self._hint)
 

@@ -39,6 +39,7 @@ from journey_stream.kafka.loops import use_fast_loop
 from journey_stream.kafka.metrics import Metrics
 from journey_stream.kafka.pace import Limits
 from journey_stream.kafka.security import client_options
+from journey_stream.kafka.sender import check_codecs
 from journey_stream.kafka.topics import ensure_topics
 from journey_stream.kafka.transport import BatchTransport, hand_over
 from journey_stream.kafka.versions import Versions
@@ -245,6 +246,7 @@ def run_parts(settings: Settings, parts: Parts, process: int = 0, *, exit_when_d
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     set_up_logging(settings.log_level, process)
     check_ports(settings)
+    check_codecs(settings.compression)
     use_fast_loop()
     ensured = asyncio.run(ensure_topics(settings, extra=parts.extra_topics))
     asyncio.run(check_keyed_input(settings))

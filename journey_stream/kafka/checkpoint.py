@@ -10,6 +10,7 @@ because a lane fences before it reads (ADR 0003).
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import chain
 from typing import Any
 
 from journey_stream.errors import StateError
@@ -86,13 +87,13 @@ class Writer:
         states: Place = (changelog, self._partition)
         # What the compiled core did came first: whoever it gave back to Python was Python's from then on.
         batches = {
-            place: self._batches(rows.get(place, ()), finished.get(place, ()), self._public)
+            place: self._records(rows.get(place, ()), finished.get(place, ()))
             for place in dict.fromkeys((*rows, *finished))
             if place != states
         }
         changed: list[Row] = [(key, state, []) for key, state in changes]
         if changed or states in finished:
-            batches[states] = self._batches(changed, finished.get(states, ()), self._internal)
+            batches[states] = self._states(changed, finished.get(states, ()))
 
         def look(place: Place, offset: int) -> None:
             # Each is looked at: behind many rows, the last may stand beyond the end that we know again.
@@ -101,11 +102,16 @@ class Writer:
 
         await self._transactions.commit(batches, offsets, self._group, look)
 
-    @staticmethod
-    def _batches(rows: Sequence[Row], ready: Sequence[Any], compression: str) -> Iterable[Closed]:
-        if ready:
+    def _records(self, rows: Sequence[Row], ready: Sequence[Any]) -> Iterable[Closed]:
+        """Give batches for others; those that are ready were compressed by whoever made them."""
+        if ready and self._public == "none":
             return joined(ready, rows, transactional=True)
-        return in_batches(rows, compression, transactional=True)
+        return chain(ready, in_batches(rows, self._public, transactional=True))
+
+    def _states(self, rows: Sequence[Row], ready: Sequence[Any]) -> Iterable[Closed]:
+        if ready:
+            return joined(ready, rows, self._internal, transactional=True)
+        return in_batches(rows, self._internal, transactional=True)
 
     async def alike(self, topics: Iterable[str]) -> bool:
         """Tell whether topics have as many partitions as the keyed one: then all we write is in ours."""

@@ -84,13 +84,12 @@ class Commits:
         metrics: Metrics,
         *,
         changelog: str,
-        compressions: set[str],
         limits: Limits,
         committed: Callable[[], None],
         wake: Callable[[], None],
     ) -> None:
         self._worker, self._tp = worker, tp
-        self._changelog, self._compressions = changelog, compressions
+        self._changelog = changelog
         self._encoder, self._metrics = encoder, metrics
         self._committed, self._wake = committed, wake
         self._pace = Pace(limits)
@@ -159,7 +158,7 @@ class Commits:
         writer = self._writer
         assert writer is not None
         arrived, pending = logic.oldest_arrival, logic.pending
-        packed = await packable(self._encoder, writer, self._compressions)
+        packed = await packable(self._encoder, writer)
         # What was written while it was packable goes as it is.
         packed = packed or (logic.runs is not None and logic.runs.has_written)
         ready = self._worker.now() // 1000 if packed else None

@@ -27,7 +27,7 @@ from journey_stream.kafka.intake import Intake
 log = logging.getLogger(__name__)
 
 PACKAGE: Final = "journey_stream_native"
-CONTRACT: Final = 5
+CONTRACT: Final = 6
 """What this code and the core have agreed on: a change of descriptions or calls is another number."""
 HOT: Final = 20_000
 """Customers that the core keeps decoded between two checkpoints, at most: they are small there."""
@@ -53,7 +53,7 @@ class Engines:
         """
         self._program = deployment.program
         self._compiled: Any = None
-        self._plain_hop = deployment.settings.compression.internal == "none"
+        self._compression = deployment.settings.compression.public
         wanted = deployment.settings.core
         if wanted == "python":
             return
@@ -74,11 +74,11 @@ class Engines:
         """Make an empty engine."""
         if self._compiled is None:
             return Partition(self._program)
-        return FastPartition(self._program, self._compiled, cache=HOT)
+        return FastPartition(self._program, self._compiled, cache=HOT, compression=self._compression)
 
     def intake(self, decoder: Decoder, topic: str, partition: int, partitioner: Partitioner) -> Intake:
         """Make what judges the records of a source partition."""
-        if self._compiled is None or not self._plain_hop or partitioner.name != MURMUR2:
+        if self._compiled is None or partitioner.name != MURMUR2:
             return Intake(decoder, topic, partition, partitioner)
         return CompiledIntake(decoder, topic, partition, partitioner, self._compiled)
 

@@ -112,9 +112,11 @@ class HopSender:
 
     async def _send(self, one: _Round) -> None:
         sender, topic = await self.get(), self._topic
-        rows = one.rows
-        sends = [sender.send_ready(topic, p, batches, rows.pop(p, ())) for p, batches in one.ready.items()]
-        sends += [sender.send(topic, p, batch, self._compression) for p, batch in rows.items()]
+        rows, codec = one.rows, self._compression
+        sends = [
+            sender.send_ready(topic, p, batches, rows.pop(p, ()), codec) for p, batches in one.ready.items()
+        ]
+        sends += [sender.send(topic, p, batch, codec) for p, batch in rows.items()]
         try:
             async with asyncio.timeout(SEND_SECONDS):
                 outcomes = await asyncio.gather(*sends, return_exceptions=True)

@@ -126,7 +126,6 @@ class JourneyLane:
             encoder,
             metrics,
             changelog=options.changelog,
-            compressions={options.public_compression, options.internal_compression},
             limits=options.limits,
             committed=self._committed,
             wake=self.inbox.wake.set,

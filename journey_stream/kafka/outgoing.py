@@ -27,10 +27,10 @@ class Outgoing(msgspec.Struct, frozen=True):
     size: int
 
 
-async def packable(encoder: Encoder, writer: Writer, compressions: set[str]) -> bool:
-    """Tell whether finished batches can be taken: plain topics, partitioned alike, without compression."""
+async def packable(encoder: Encoder, writer: Writer) -> bool:
+    """Tell whether finished batches can be taken: plain topics, partitioned alike."""
     topics = encoder.plain_topics
-    return topics is not None and compressions == {"none"} and await writer.alike(topics)
+    return topics is not None and await writer.alike(topics)
 
 
 def encoded(checkpoint: Checkpoint, encoder: Encoder, changelog: str, partition: int) -> Outgoing:

@@ -14,22 +14,26 @@ import asyncio
 import contextlib
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, codec
 from aiokafka.client import AIOKafkaClient
 from aiokafka.cluster import ClusterMetadata
 from aiokafka.errors import KafkaError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from journey_stream.errors import BrokerError
+from journey_stream.errors import BrokerError, SettingsError
 from journey_stream.kafka.transactions import CLOSE_SECONDS, REQUEST_TIMEOUT_MS
+from journey_stream.settings import Compression
 
 MAX_BATCH_BYTES: Final = 1_000_000
 """Little less than what a topic takes unless its settings say otherwise (`max.message.bytes`)."""
 
-_COMPRESSION: Final[Mapping[str, int]] = {"none": 0, "gzip": 1, "lz4": 3}
+_COMPRESSION: Final[Mapping[str, int]] = {"none": 0, "gzip": 1, "lz4": 3, "zstd": 4}
+
+_PACKAGED: Final[Mapping[str, Callable[[], bool]]] = {"lz4": codec.has_lz4, "zstd": codec.has_zstd}
+"""What Python itself brings no code for."""
 
 Row = tuple[bytes | None, bytes | None, list[tuple[str, bytes | None]]]
 """Key, value, headers."""
@@ -70,6 +74,21 @@ class Counts:
         return {topic: len(found.partitions_for_topic(topic) or ()) for topic in topics}
 
 
+def check_codecs(compression: Compression) -> None:
+    """Refuse a codec that is not there: what is written is read again, if only at a restart.
+
+    Raises:
+        SettingsError: naming it, and what to install.
+    """
+    for key, name in (("public", compression.public), ("internal", compression.internal)):
+        if not _PACKAGED.get(name, lambda: True)():
+            msg = (
+                f"`compression.{key}: {name}`: expected the package `cramjam`, it is not installed. Install "
+                '"journey-stream[speed]", or choose gzip or none'
+            )
+            raise SettingsError(msg)
+
+
 def in_batches(rows: Iterable[Row], compression: str, *, transactional: bool) -> Iterator[BatchBuilder]:
     """Put rows into as few batches as they fit in, in order; each is made when it is asked for."""
     attributes = _COMPRESSION[compression]
@@ -83,13 +102,17 @@ def in_batches(rows: Iterable[Row], compression: str, *, transactional: bool) ->
         yield batch
 
 
-def joined(batches: Sequence[Any], rows: Sequence[Row], *, transactional: bool) -> Sequence[Any]:
-    """Put finished batches into as few as they fit in, rows behind them."""
-    if len(batches) == 1 and not rows:
+def joined(
+    batches: Sequence[Any], rows: Sequence[Row], compression: str = "none", *, transactional: bool
+) -> Sequence[Any]:
+    """Put finished batches, which are not compressed, into as few as they fit in, rows behind them."""
+    if len(batches) == 1 and not rows and compression == "none":
         return batches
     import journey_stream_native
 
-    return journey_stream_native.join_batches(batches, rows, time.time_ns() // 1_000_000, transactional)
+    return journey_stream_native.join_batches(
+        batches, rows, time.time_ns() // 1_000_000, transactional, compression=compression
+    )
 
 
 class Sender:
@@ -147,10 +170,16 @@ class Sender:
         return await self.deliver(topic, partition, batches)
 
     async def send_ready(
-        self, topic: str, partition: int, batches: Sequence[Any], rows: Sequence[Row] = ()
+        self,
+        topic: str,
+        partition: int,
+        batches: Sequence[Any],
+        rows: Sequence[Row] = (),
+        compression: str = "none",
     ) -> int:
         """Send finished batches, rows behind them, as `send` sends its own; gives the offset of the last."""
-        return await self.deliver(topic, partition, joined(batches, rows, transactional=self._transactional))
+        together = joined(batches, rows, compression, transactional=self._transactional)
+        return await self.deliver(topic, partition, together)
 
     async def deliver(self, topic: str, partition: int, batches: Iterable[Any]) -> int:
         """Send batches one after another; gives the offset of the last."""

@@ -18,6 +18,7 @@ from journey_stream.kafka.engines import Engines
 from journey_stream.kafka.keyed_start import check_keyed_input
 from journey_stream.kafka.meta import JourneyVersion
 from journey_stream.kafka.processes import Family
+from journey_stream.kafka.sender import check_codecs
 from journey_stream.kafka.topics import ensure_topics
 from journey_stream.kafka.versions import Versions
 from journey_stream.settings import Settings
@@ -71,6 +72,7 @@ def run_workers(settings: Settings, *, exit_when_done: bool = False) -> int:
     """
     deployment = assemble(settings)
     check_ports(settings, settings.processes)
+    check_codecs(settings.compression)
     asyncio.run(ensure_topics(settings, extra=extra_topics(settings)))
     asyncio.run(check_keyed_input(settings))
     if settings.processes > deployment.settings.partitions:

@@ -1,13 +1,12 @@
-//! Record batches of Kafka (magic 2) as bytes, and the object that aiokafka sends in place of its BatchBuilder.
+//! Record batches of Kafka (magic 2) as bytes.
 //!
-//! In: key, value, headers. Out: `ReadyBatch`es, complete but for what the producer knows (its id, epoch and the
-//! sequence number), which is written in when aiokafka asks for the bytes; the checksum comes last. That of the records
-//! of a large batch is made as they come, while they are in the processor's cache, and without Python. Follows
-//! `aiokafka.record.default_records` and, in what fits into one batch, `kafka.checkpoint.Sender.send`.
+//! In: key, value, headers. Out: `ReadyBatch`es, complete but for what the producer knows and the checksum. That of the records
+//! of a large batch is made as they come, while they are in the processor's cache, and without Python; where they are
+//! compressed, that is done then. Follows `aiokafka.record.default_records` and, in what fits into one batch,
+//! `kafka.sender.in_batches`; a compressed batch holds more.
 
-use pyo3::exceptions::{PyRuntimeError, PyValueError};
-use pyo3::prelude::*;
-use pyo3_bytes::PyBytes;
+use crate::ready::ReadyBatch;
+use crate::squeeze::{Codec, Squeezer};
 
 /// As `kafka.sender` has it: little less than what a topic takes unless its settings say otherwise.
 pub const MAX_BATCH_BYTES: usize = 1_000_000;
@@ -20,12 +19,16 @@ pub const LAST_OFFSET_AT: usize = 23;
 pub const FIRST_TIME_AT: usize = 27;
 pub const MOST_TIME_AT: usize = 35;
 pub const PRODUCER_AT: usize = 43;
-const EPOCH_AT: usize = 51;
-const SEQUENCE_AT: usize = 53;
+pub const EPOCH_AT: usize = 51;
+pub const SEQUENCE_AT: usize = 53;
 pub const COUNT_AT: usize = 57;
 pub const TRANSACTIONAL: i16 = 0x10;
-/// So many bytes are summed at a time: beyond them they are out of the nearest cache.
+/// So many bytes are summed, or compressed, at a time: beyond them they are out of the nearest cache.
 const SUMMED: usize = 64 * 1024;
+/// What a codec may have taken in and not given yet.
+const HELD: usize = 192 * 1024;
+/// Of records in a compressed batch, in bytes, before they are: whoever reads one has all of it in memory.
+const UNPACKED: usize = 4 * MAX_BATCH_BYTES;
 
 /// A signed number as Kafka writes it: zigzag, seven bits a byte.
 #[inline]
@@ -82,16 +85,16 @@ fn field_size(field: Option<&[u8]>) -> usize {
     field.map_or(1, |field| varint_size(field.len() as i64) + field.len())
 }
 
-fn write<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
+pub fn write<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
     bytes[at..at + N].copy_from_slice(&value);
 }
 
 /// The checksum of a batch's records so far.
 #[derive(Clone, Copy, Default)]
-struct Sum {
-    crc: u32,
+pub struct Sum {
+    pub crc: u32,
     /// Bytes behind the header that are in it.
-    bytes: usize,
+    pub bytes: usize,
 }
 
 impl Sum {
@@ -106,10 +109,15 @@ impl Sum {
 pub struct Batches {
     limit: usize,
     attributes: i16,
+    codec: Codec,
     /// Milliseconds since the epoch, of the records to come.
     pub timestamp: i64,
     full: Vec<ReadyBatch>,
+    /// The batch so far; where it is compressed, what of its records is still to be.
     buffer: Vec<u8>,
+    squeezer: Option<Squeezer>,
+    /// Bytes of records that are compressed already.
+    squeezed: usize,
     records: i32,
     first: i64,
     most: i64,
@@ -124,9 +132,12 @@ impl Batches {
         Batches {
             limit,
             attributes: if transactional { TRANSACTIONAL } else { 0 },
+            codec: Codec::None,
             timestamp,
             full: Vec::new(),
             buffer: Vec::new(),
+            squeezer: None,
+            squeezed: 0,
             records: 0,
             first: 0,
             most: 0,
@@ -139,6 +150,11 @@ impl Batches {
     /// The same, where so many bytes are likely to come.
     pub fn expecting(self, expected: usize) -> Batches {
         Batches { expected, ..self }
+    }
+
+    /// The same, compressed.
+    pub fn compressed(self, codec: Codec) -> Batches {
+        Batches { codec, attributes: self.attributes | codec as i16, ..self }
     }
 
     pub fn append<'a>(
@@ -191,14 +207,12 @@ impl Batches {
         }
         let mut size = self.size_of(fields);
         // `>=` as aiokafka's C extension has it; its Python twin, which fills the last byte too, has `>`.
-        if self.records > 0 && self.buffer.len() + varint_size(size as i64) + size >= self.limit {
+        if self.records > 0 && !self.has_room(varint_size(size as i64) + size) {
             self.close();
             self.open();
             size = self.size_of(fields);
         }
-        if self.buffer.len() - HEADER - self.sum.bytes >= SUMMED {
-            self.sum.take_in(&self.buffer);
-        }
+        self.take_in(SUMMED);
         self.records += 1;
         self.most = self.most.max(self.timestamp);
         let out = &mut self.buffer;
@@ -213,20 +227,58 @@ impl Batches {
         fields + varint_size(self.timestamp - self.first) + varint_size(self.records as i64)
     }
 
+    fn has_room(&self, more: usize) -> bool {
+        match &self.squeezer {
+            None => self.buffer.len() + more < self.limit,
+            Some(squeezer) => {
+                let rest = self.buffer.len() + more;
+                squeezer.len() + HELD + rest < self.limit && self.squeezed + rest < UNPACKED
+            }
+        }
+    }
+
+    /// Sum or compress what has come, if it is as many bytes.
+    #[inline]
+    fn take_in(&mut self, least: usize) {
+        match &mut self.squeezer {
+            None if self.buffer.len() - HEADER - self.sum.bytes >= least => self.sum.take_in(&self.buffer),
+            Some(squeezer) if self.buffer.len() >= least => {
+                squeezer.take_in(&self.buffer);
+                self.squeezed += self.buffer.len();
+                self.buffer.clear();
+            }
+            _ => {}
+        }
+    }
+
     fn open(&mut self) {
+        (self.first, self.most) = (self.timestamp, self.timestamp);
+        self.squeezer = Squeezer::new(self.codec, vec![0; HEADER]);
+        if self.squeezer.is_some() {
+            return;
+        }
         let room = if self.full.is_empty() { self.expected } else { self.limit }; // the next is as large
         self.buffer.reserve(room.min(self.limit));
         self.buffer.resize(HEADER, 0);
-        self.first = self.timestamp;
-        self.most = self.timestamp;
     }
 
     fn close(&mut self) {
-        let mut bytes = std::mem::take(&mut self.buffer);
-        let mut sum = std::mem::take(&mut self.sum);
-        if sum.bytes > 0 {
-            sum.take_in(&bytes);
+        if self.squeezer.is_some() || self.sum.bytes > 0 {
+            self.take_in(0);
         }
+        let mut sum = std::mem::take(&mut self.sum);
+        let (mut bytes, size) = match self.squeezer.take() {
+            None => {
+                let bytes = std::mem::take(&mut self.buffer);
+                let size = bytes.len();
+                (bytes, size)
+            }
+            Some(squeezer) => {
+                let bytes = squeezer.finish();
+                sum.take_in(&bytes);
+                (bytes, HEADER + std::mem::take(&mut self.squeezed))
+            }
+        };
         let length = (bytes.len() - LENGTH_AT - 4) as i32;
         write(&mut bytes, LENGTH_AT, length.to_be_bytes());
         write(&mut bytes, LENGTH_AT + 4, (-1i32).to_be_bytes()); // the leader's epoch, which the broker knows
@@ -238,7 +290,14 @@ impl Batches {
         write(&mut bytes, PRODUCER_AT, (-1i64).to_be_bytes());
         write(&mut bytes, EPOCH_AT, (-1i16).to_be_bytes());
         write(&mut bytes, COUNT_AT, self.records.to_be_bytes());
-        self.full.push(ReadyBatch { records: self.records, size: bytes.len(), bytes, sum, built: None });
+        self.full.push(ReadyBatch {
+            records: self.records,
+            size: bytes.len(),
+            plain: size,
+            bytes,
+            sum,
+            built: None,
+        });
         self.records = 0;
     }
 
@@ -262,122 +321,4 @@ impl Batches {
         }
         std::mem::take(&mut self.full)
     }
-}
-
-/// A finished batch: aiokafka's `send_batch` takes it in place of a `BatchBuilder`.
-#[pyclass(module = "journey_stream_native")]
-pub struct ReadyBatch {
-    records: i32,
-    size: usize,
-    pub bytes: Vec<u8>,
-    /// Of all records, or of none.
-    sum: Sum,
-    /// The same, once it is built: whoever writes them to a socket reads them where they are.
-    built: Option<Py<PyBytes>>,
-}
-
-impl ReadyBatch {
-    /// The same batch, in an object of its own; this one is empty then.
-    pub fn moved(&mut self) -> ReadyBatch {
-        let bytes = std::mem::take(&mut self.bytes);
-        ReadyBatch { records: self.records, size: self.size, bytes, sum: self.sum, built: self.built.take() }
-    }
-
-    /// Bytes, before or after it was built.
-    pub fn len(&self, py: Python<'_>) -> usize {
-        self.built.as_ref().map_or(self.bytes.len(), |built| built.bind(py).get().as_slice().len())
-    }
-}
-
-#[pymethods]
-impl ReadyBatch {
-    fn record_count(&self) -> i32 {
-        self.records
-    }
-
-    fn size(&self) -> usize {
-        self.size
-    }
-
-    fn close(&self) {}
-
-    /// Always: so that aiokafka neither waits for more nor puts anything in.
-    fn closed(&self) -> bool {
-        true
-    }
-
-    #[pyo3(signature = (*, timestamp, key, value, headers=None))]
-    fn append(
-        &self,
-        timestamp: Option<Bound<'_, PyAny>>,
-        key: Option<Bound<'_, PyAny>>,
-        value: Option<Bound<'_, PyAny>>,
-        headers: Option<Bound<'_, PyAny>>,
-    ) -> Option<i64> {
-        let _ = (timestamp, key, value, headers);
-        None // full
-    }
-
-    fn _set_producer_state(
-        &mut self,
-        producer_id: i64,
-        producer_epoch: i16,
-        base_sequence: i32,
-    ) -> PyResult<()> {
-        if self.built.is_some() {
-            return Err(PyRuntimeError::new_err(
-                "a batch that was built belongs to the producer that sent it",
-            ));
-        }
-        write(&mut self.bytes, PRODUCER_AT, producer_id.to_be_bytes());
-        write(&mut self.bytes, EPOCH_AT, producer_epoch.to_be_bytes());
-        write(&mut self.bytes, SEQUENCE_AT, base_sequence.to_be_bytes());
-        Ok(())
-    }
-
-    /// The bytes; asked again (for another attempt), the same ones.
-    fn _build(&mut self, py: Python<'_>) -> PyResult<Py<PyBytes>> {
-        if let Some(built) = &self.built {
-            return Ok(built.clone_ref(py));
-        }
-        let mut bytes = std::mem::take(&mut self.bytes);
-        let Sum { crc, bytes: summed } = self.sum;
-        let crc = match summed {
-            0 => crc32c::crc32c(&bytes[ATTRIBUTES_AT..]),
-            _ => crc32c::crc32c_combine(crc32c::crc32c(&bytes[ATTRIBUTES_AT..HEADER]), crc, summed),
-        };
-        write(&mut bytes, CRC_AT, crc.to_be_bytes());
-        let built = Py::new(py, PyBytes::from(bytes))?;
-        self.built = Some(built.clone_ref(py));
-        Ok(built)
-    }
-}
-
-type Header = (String, Option<Vec<u8>>);
-pub type Row = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<Header>);
-
-/// Batches of rows (key, value, headers) with the times of their records, as `Sender.send` would cut them.
-#[pyfunction]
-#[pyo3(signature = (rows, timestamps, transactional, limit=MAX_BATCH_BYTES))]
-pub fn ready_batches(
-    rows: Vec<Row>,
-    timestamps: Vec<i64>,
-    transactional: bool,
-    limit: usize,
-) -> PyResult<Vec<ReadyBatch>> {
-    if rows.len() != timestamps.len() {
-        return Err(PyValueError::new_err("expected a timestamp per row"));
-    }
-    let mut batches = Batches::limited(transactional, 0, limit);
-    for ((key, value, headers), timestamp) in rows.iter().zip(timestamps) {
-        batches.timestamp = timestamp;
-        let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
-        batches.append(key.as_deref(), value.as_deref(), headers);
-    }
-    Ok(batches.take())
-}
-
-pub fn register(m: &Bound<'_, PyModule>) -> PyResult<()> {
-    m.add_class::<ReadyBatch>()?;
-    m.add_function(wrap_pyfunction!(ready_batches, m)?)
 }

@@ -9,7 +9,9 @@ use crate::from_python;
 use crate::murmur::partition_of;
 use crate::partition::{CoreError, Partition, AHEAD};
 use crate::program::Program;
+use crate::ready::codec;
 use crate::shared::PyStates;
+use crate::squeeze::Codec;
 use crate::taking::{self, Lateness, Received};
 use crate::tally;
 use crate::to_python::{self, Classes};
@@ -21,7 +23,7 @@ use pyo3::types::{PyBytes, PyDict, PyList};
 use std::sync::Arc;
 
 /// What Python and this core have agreed on: descriptions and calls. `kafka/engines.py` has the same number.
-const CONTRACT: u32 = 5;
+const CONTRACT: u32 = 6;
 
 #[pyclass(frozen, name = "Program")]
 pub struct PyProgram(Arc<Program>);
@@ -53,14 +55,24 @@ pub struct Core {
     ahead: usize,
     /// Bytes of the last drain, by sort: the next is likely to be as large.
     drained: [usize; 4],
+    /// Of what is for others.
+    codec: Codec,
     /// What is written for the next drain; None while nobody has asked for batches.
     writing: Option<Writing>,
 }
 
 #[pymethods]
 impl Core {
+    /// `compression`: of what is for others. States stay as they are: more is put behind them.
     #[new]
-    fn new(py: Python, program: &PyProgram, states: &PyStates, cache: usize) -> PyResult<Core> {
+    #[pyo3(signature = (program, states, cache, compression="none"))]
+    fn new(
+        py: Python,
+        program: &PyProgram,
+        states: &PyStates,
+        cache: usize,
+        compression: &str,
+    ) -> PyResult<Core> {
         let p = program.0.clone();
         Ok(Core {
             special: p.special(),
@@ -70,6 +82,7 @@ impl Core {
             classes: Classes::new(py)?,
             ahead: 0,
             drained: [0; 4],
+            codec: codec(compression)?,
             writing: None,
         })
     }
@@ -205,7 +218,8 @@ impl Core {
         limit: usize,
     ) -> PyResult<Bound<'py, PyDict>> {
         let touched = self.partition.touched_any();
-        let mut writing = self.writing.take().unwrap_or_else(|| Writing::new(limit, self.drained));
+        let mut writing =
+            self.writing.take().unwrap_or_else(|| Writing::new(limit, self.drained, self.codec));
         let (partition, encoder) = (&mut self.partition, &mut self.encoder);
         let written = py.allow_threads(|| -> PyResult<_> {
             writing.write(encoder, &mut partition.run.records)?;
@@ -228,7 +242,7 @@ impl Core {
             (made, self.drained[place]) = ready(py, batches)?;
             drained.set_item(name, made)?;
         }
-        self.writing = Some(Writing::new(limit, self.drained));
+        self.writing = Some(Writing::new(limit, self.drained, self.codec));
         drained.set_item("size", self.drained.iter().sum::<usize>())?;
         Ok(drained)
     }
@@ -486,10 +500,11 @@ impl Core {
     }
 }
 
+/// Batches, and how many bytes they would have without compression.
 fn ready<'py>(py: Python<'py>, batches: &mut Batches) -> PyResult<(Bound<'py, PyList>, usize)> {
     let (made, mut size) = (PyList::empty(py), 0);
     for batch in batches.take() {
-        size += batch.len(py);
+        size += batch.plain;
         made.append(Py::new(py, batch)?)?;
     }
     Ok((made, size))

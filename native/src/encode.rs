@@ -12,6 +12,7 @@ use crate::program::Program;
 use crate::record::{Gone, Record, Signal, Transition};
 use crate::record_id::cancelled_id;
 use crate::spoken::Spoken;
+use crate::squeeze::Codec;
 use crate::value::{damaged, Res};
 use smallvec::SmallVec;
 use std::collections::HashMap;
@@ -65,10 +66,12 @@ impl Entered {
 }
 
 impl Outbox {
-    /// `expected`: bytes that are likely, of each sort.
-    pub fn new(transactional: bool, limit: usize, expected: [usize; 4]) -> Outbox {
-        let [transitions, signals, stages, states] =
-            expected.map(|bytes| Batches::limited(transactional, 0, limit).expecting(bytes));
+    /// `expected`: bytes that are likely, of each sort; `codec`: of all but states.
+    pub fn new(transactional: bool, limit: usize, expected: [usize; 4], codec: Codec) -> Outbox {
+        let plain = expected.map(|bytes| Batches::limited(transactional, 0, limit).expecting(bytes));
+        let [transitions, signals, stages, states] = plain;
+        let [transitions, signals, stages] =
+            [transitions, signals, stages].map(|each| each.compressed(codec));
         let (entered, entered_bytes) = Default::default();
         Outbox { transitions, signals, stages, states, entered, entered_bytes }
     }

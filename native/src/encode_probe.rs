@@ -2,10 +2,11 @@
 //!
 //! In: the names of a program and records, as arrays in the order of the structs. Out: `ReadyBatch`es by topic.
 
-use crate::batch::{ReadyBatch, MAX_BATCH_BYTES};
+use crate::batch::MAX_BATCH_BYTES;
 use crate::encode::{Encoder, Outbox};
 use crate::encode_tables::{CallNames, JourneyNames, RulingNames, Tables};
 use crate::expr_ops::V;
+use crate::ready::ReadyBatch;
 use crate::record::{About, Cause, Gone, Record, Signal, Transition};
 use crate::said::{Both, Member, Said};
 use crate::value::{damaged, Damaged, Reader, Res, Val};
@@ -188,7 +189,7 @@ pub fn probe_encode(
     let started = Instant::now();
     let mut taken = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..rounds {
-        let mut out = Outbox::new(transactional, limit, [0; 4]);
+        let mut out = Outbox::new(transactional, limit, [0; 4], Default::default());
         encoder.records(&records, &mut out).map_err(error)?;
         out.close(timestamp);
         taken = (out.transitions.take(), out.signals.take(), out.stages.take());

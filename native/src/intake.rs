@@ -3,12 +3,13 @@
 //! In: fetched records; rows that Python made of the others. Out: batches by keyed partition, in which every row stands
 //! where it came: the partition drops what is behind something later of the same source.
 
-use crate::batch::{Batches, ReadyBatch, MAX_BATCH_BYTES};
+use crate::batch::{Batches, MAX_BATCH_BYTES};
 use crate::core::PyProgram;
 use crate::decode::decode;
 use crate::fetched::Fetched;
 use crate::murmur::partition_of;
 use crate::program::Program;
+use crate::ready::ReadyBatch;
 use crate::taking::{EVENT, FORMAT, HEAD};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};

@@ -4,25 +4,30 @@
 //! in that order. A record is the same bytes wherever it stands, but for its place and its time, which count from
 //! those of its batch: so it is moved, not written anew.
 
-use crate::batch::{Batches, ReadyBatch, Row, FIRST_TIME_AT, HEADER, MAX_BATCH_BYTES};
+use crate::batch::{Batches, FIRST_TIME_AT, HEADER, MAX_BATCH_BYTES};
 use crate::fetched::Reading;
+use crate::ready::{codec, ReadyBatch, Row};
+use crate::squeeze::Codec;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
-/// Join batches; `rows` come last, at `timestamp` (milliseconds). Large batches stay what they are.
+/// Join plain batches; `rows` come last, at `timestamp` (milliseconds). Large batches stay what they are, unless they
+/// are to be compressed.
 #[pyfunction]
-#[pyo3(signature = (batches, rows, timestamp, transactional, limit=MAX_BATCH_BYTES))]
+#[pyo3(signature = (batches, rows, timestamp, transactional, limit=MAX_BATCH_BYTES, compression="none"))]
 fn join_batches(
     mut batches: Vec<PyRefMut<ReadyBatch>>,
     rows: Vec<Row>,
     timestamp: i64,
     transactional: bool,
     limit: usize,
+    compression: &str,
 ) -> PyResult<Vec<ReadyBatch>> {
     let mut made = Vec::new();
-    let mut joined = Batches::limited(transactional, 0, limit);
+    let codec = codec(compression)?;
+    let mut joined = Batches::limited(transactional, 0, limit).compressed(codec);
     for batch in &mut batches {
-        if batch.bytes.len() > limit / 2 {
+        if codec == Codec::None && batch.bytes.len() > limit / 2 {
             made.extend(joined.take());
             made.push(batch.moved());
         } else {

@@ -43,6 +43,7 @@ mod profile;
 mod program;
 mod queue;
 mod reads;
+mod ready;
 mod record;
 mod record_id;
 mod records;
@@ -53,6 +54,7 @@ mod shared;
 mod shorten;
 mod spans;
 mod spoken;
+mod squeeze;
 mod states;
 mod step;
 mod taking;
@@ -72,7 +74,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[pymodule]
 fn journey_stream_native(m: &Bound<'_, PyModule>) -> PyResult<()> {
     core::register(m)?;
-    batch::register(m)?;
+    ready::register(m)?;
     decoding::register(m)?;
     fetched::register(m)?;
     shared::register(m)?;

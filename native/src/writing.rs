@@ -8,6 +8,7 @@
 use crate::encode::{Encoder, Outbox};
 use crate::partition::failed;
 use crate::records::Records;
+use crate::squeeze::Codec;
 use crate::tally::Tally;
 use pyo3::PyResult;
 
@@ -20,9 +21,9 @@ pub struct Writing {
 }
 
 impl Writing {
-    /// Batches of `limit` bytes at most; so many are `expected`, of each sort.
-    pub fn new(limit: usize, expected: [usize; 4]) -> Writing {
-        Writing { out: Outbox::new(true, limit, expected), tally: Tally::default() }
+    /// Batches of `limit` bytes at most; so many are `expected`, of each sort; compressed as `Outbox` has it.
+    pub fn new(limit: usize, expected: [usize; 4], codec: Codec) -> Writing {
+        Writing { out: Outbox::new(true, limit, expected, codec), tally: Tally::default() }
     }
 
     /// Write records down; none are left.

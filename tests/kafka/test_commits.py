@@ -70,7 +70,6 @@ class Lane:
             Encoder(TopicNames.of(Settings())),
             self.metrics,
             changelog="changelog",
-            compressions={"none"},
             limits=Limits(shortest=0.0, longest=0.0, records=records, size=1 << 20),
             committed=lambda: self.told.append("committed"),
             wake=lambda: self.told.append("woken"),

@@ -13,11 +13,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import pytest
+
+from journey_stream.broker import EmbeddedKafka
 from journey_stream.deployment import assemble
 from journey_stream.encode import structured
 from journey_stream.kafka.checkpoint import Writer
 from journey_stream.replay import replay
-from journey_stream.settings import Checkpoint, Fetch, Settings, TopicNames, Web
+from journey_stream.settings import Checkpoint, Compression, Fetch, Settings, TopicNames, Web
 from journey_stream.shop.records import ShopOptions
 from journey_stream.shop.simulate import simulate
 from journey_stream.values import DAY, HOUR, MINUTE, SECOND, Transition, rfc3339
@@ -38,6 +41,9 @@ from tests.kafka.cluster import (
 START = 1_767_225_600 * SECOND
 UNTIL = START + 40 * DAY
 DONE = "--exit-when-done"
+ATTRIBUTES_AT, CONTROL = 21, 0x20
+"""Of a record batch."""
+CODECS = {0: "none", 1: "gzip", 3: "lz4", 4: "zstd"}
 
 Make = Callable[..., Settings]
 
@@ -140,13 +146,20 @@ async def test_batches_lost_on_their_way_to_the_lanes_are_fetched_again(
     assert "fetched again" in worker.text()
 
 
-async def test_journeys_of_a_shop_are_those_of_replay(deployment: Make, tmp_path: Path) -> None:
+@pytest.mark.parametrize("compression", [Compression(), Compression("zstd", "lz4"), Compression("gzip")])
+async def test_journeys_of_a_shop_are_those_of_replay(
+    compression: Compression, deployment: Make, kafka: EmbeddedKafka, tmp_path: Path
+) -> None:
     records = list(
         simulate(ShopOptions(customers=60, days=200, cast=False, duplicates=0.05, out_of_order=0.1))
     )
     until = max(record.at for record in records) + 30 * DAY
     settings = deployment(
-        clock="event", until=until, idle_after=SECOND, journeys=["buyer-value", "relationship"]
+        clock="event",
+        until=until,
+        idle_after=SECOND,
+        journeys=["buyer-value", "relationship"],
+        compression=compression,
     )
     names = await topics(settings)
     topic_of = {name.rpartition(".")[2]: name for name in names.sources}
@@ -176,6 +189,23 @@ async def test_journeys_of_a_shop_are_those_of_replay(deployment: Make, tmp_path
         last[f"{move.person}|{move.journey}".encode()] = move.to
     assert {key: last[key] for key in stages} == stages
     assert len(stages) > 50
+    public, internal = codecs(kafka, names.transitions), codecs(kafka, names.changelog)
+    assert ({compression.public}, {compression.internal}) == (public, internal)
+    assert codecs(kafka, names.stages) == public
+    assert compression.internal in codecs(kafka, names.events)  # markers of the clock, too
+
+
+def codecs(kafka: EmbeddedKafka, topic: str) -> set[str]:
+    """How the records of a topic lie on the broker's disk, ends of transactions aside."""
+    found = set()
+    for segment in kafka.folder.rglob(f"{topic}-*/*.log"):
+        rest = segment.read_bytes()
+        while rest.strip(b"\0"):
+            attributes = int.from_bytes(rest[ATTRIBUTES_AT : ATTRIBUTES_AT + 2], "big")
+            if not attributes & CONTROL:
+                found.add(CODECS[attributes & 7])
+            rest = rest[12 + int.from_bytes(rest[8:12], "big") :]
+    return found
 
 
 def _content(record: dict[str, Any]) -> str:

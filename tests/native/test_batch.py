@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ from journey_stream.settings import Settings
 from journey_stream.values import Out
 from tests.kafka.cluster import client, read_all, topics
 from tests.kafka.test_checkpoint import restored, writer
+from tests.native.test_joined import read
 
 native = pytest.importorskip("journey_stream_native")
 UNHURRIED = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
@@ -76,6 +78,46 @@ def test_large_batches_which_are_summed_as_they_come_have_the_checksum_of_aiokaf
     for ready in batches:
         ready._set_producer_state(*state)
     assert built(rows, times, MAX_BATCH_BYTES, True, state) == [bytes(ready._build()) for ready in batches]
+
+
+@UNHURRIED
+@given(
+    st.data(),
+    ROWS,
+    st.sampled_from([100, 1_000, MAX_BATCH_BYTES]),
+    st.booleans(),
+    st.sampled_from(["gzip", "lz4", "zstd"]),
+)
+def test_compressed_batches_hold_what_plain_ones_hold(
+    data: st.DataObject, rows: Rows, limit: int, transactional: bool, compression: str
+) -> None:
+    times = data.draw(st.lists(st.integers(0, 2**41), min_size=len(rows), max_size=len(rows)))
+    plain = native.ready_batches(rows, times, transactional, limit)
+    compressed = native.ready_batches(rows, times, transactional, limit, compression)
+    assert read(plain) == read(compressed)
+    assert all(batch.record_count() for batch in compressed)
+
+
+@pytest.mark.parametrize("compression", ["gzip", "lz4", "zstd"])
+@pytest.mark.parametrize(("alike", "batches"), [(True, 4), (False, 17)])
+def test_a_compressed_batch_is_never_too_large_and_holds_four_times_what_a_plain_one_does(
+    compression: str, alike: bool, batches: int
+) -> None:
+    random = Random(1)
+    said = [random.randbytes(1_000) for _ in range(1 if alike else 12_000)]
+    rows: Rows = [(b"k", said[number % len(said)], []) for number in range(12_000)]
+    made = native.ready_batches(rows, [0] * len(rows), True, MAX_BATCH_BYTES, compression)
+    sizes = [batch.size() for batch in made]
+    found = read(made)
+    assert [row[1] for row in rows] == [value for _, _, value, _ in found]
+    assert all(size < MAX_BATCH_BYTES for size in sizes)
+    assert len(made) == batches if alike else len(made) <= batches
+    assert sum(sizes) < (500_000 if alike else 13_000_000)
+
+
+def test_a_codec_that_is_not_known_is_named() -> None:
+    with pytest.raises(ValueError, match="expected none, gzip, lz4 or zstd, came snappy"):
+        native.ready_batches([(b"k", b"v", [])], [5], True, MAX_BATCH_BYTES, "snappy")
 
 
 def test_without_a_producer_id_a_batch_is_that_of_a_plain_producer() -> None:

@@ -37,9 +37,15 @@ def read(batches: list[Any]) -> list[tuple[int, Any, Any, Any]]:
     return found
 
 
-@given(several, rows, st.sampled_from([200, 1_000, 1 << 19]), st.booleans())
+@given(
+    several,
+    rows,
+    st.sampled_from([200, 1_000, 1 << 19]),
+    st.booleans(),
+    st.sampled_from(["none", "gzip", "lz4", "zstd"]),
+)
 def test_nothing_is_lost_and_nothing_changes_its_place(
-    several: list[Any], last: list[Any], limit: int, transactional: bool
+    several: list[Any], last: list[Any], limit: int, transactional: bool, compression: str
 ) -> None:
     def made() -> list[Any]:
         return [
@@ -49,7 +55,7 @@ def test_nothing_is_lost_and_nothing_changes_its_place(
         ]
 
     expected = read(made()) + [(NOW, *row) for row in last]
-    joined = native.join_batches(made(), last, NOW, transactional, limit)
+    joined = native.join_batches(made(), last, NOW, transactional, limit, compression)
     records = [batch.record_count() for batch in joined]
     assert all(batch.size() <= limit for batch in joined if batch.record_count() > 1)
     assert read(joined) == expected
