@@ -56,6 +56,7 @@ public final class KafkaStreamsPeer {
         properties.put(StreamsConfig.STATE_DIR_CONFIG, ENVIRONMENT.get("BENCH_FOLDER"));
         properties.put(StreamsConfig.PROCESSING_GUARANTEE_CONFIG, StreamsConfig.EXACTLY_ONCE_V2);
         properties.put(StreamsConfig.NUM_STREAM_THREADS_CONFIG, 1);
+        properties.put(StreamsConfig.producerPrefix("compression.type"), ENVIRONMENT.get("BENCH_COMPRESSION"));
         if (ENVIRONMENT.containsKey("BENCH_COMMIT_MS")) {
             properties.put(StreamsConfig.COMMIT_INTERVAL_MS_CONFIG, ENVIRONMENT.get("BENCH_COMMIT_MS"));
         }

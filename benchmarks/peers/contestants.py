@@ -12,7 +12,7 @@ import msgspec
 
 from benchmarks.peers import programs
 from benchmarks.peers.workload import Layout
-from journey_stream.settings import SHIPPED_JOURNEYS
+from journey_stream.settings import SHIPPED_JOURNEYS, Codec
 
 Command = Callable[[Path], list[str]]
 
@@ -33,6 +33,8 @@ class Contestant(msgspec.Struct, frozen=True):
     """How a peer is started; None for ours."""
     journeys: tuple[str, ...] = ()
     """What ours runs."""
+    compression: Codec = "none"
+    """Of records out."""
     share: float = 1.0
     """Of the events: the quick ones get more, or nothing long would be measured; slow ones the beginning."""
 
@@ -51,6 +53,15 @@ CONTESTANTS = (
     Contestant("quix", "Quix Streams", "keyed", "exactly once", programs.quix_command, share=1.5),
     Contestant("streams", "Kafka Streams", "keyed", "exactly once", programs.streams_command, share=1.5),
     Contestant(
+        "streams-lz4",
+        "Kafka Streams, lz4",
+        "keyed",
+        "exactly once",
+        programs.streams_command,
+        compression="lz4",
+        share=1.5,
+    ),
+    Contestant(
         "streams-repartition",
         "Kafka Streams, repartition topic",
         "scattered",
@@ -63,6 +74,14 @@ CONTESTANTS = (
     ),
     Contestant("one-hop", "journey_stream, one journey, hop", "scattered", "exactly once", journeys=ONE),
     Contestant("five-keyed", "journey_stream, five models, keyed", "keyed", "exactly once", journeys=FIVE),
+    Contestant(
+        "five-lz4",
+        "journey_stream, five models, keyed, lz4",
+        "keyed",
+        "exactly once",
+        journeys=FIVE,
+        compression="lz4",
+    ),
     Contestant("five-hop", "journey_stream, five models, hop", "scattered", "exactly once", journeys=FIVE),
 )
 BY_NAME = {each.name: each for each in CONTESTANTS}
@@ -71,6 +90,7 @@ RATIOS = (
     Ratio("one-keyed", "streams", 1.2, 1.8),
     Ratio("one-hop", "streams-repartition", 1.0, 1.5),
     Ratio("five-keyed", "streams", 0.8, 1.2),
+    Ratio("five-lz4", "streams-lz4", 0.8, 1.2),
     Ratio("five-hop", "streams-repartition", 0.6, 1.0),
     Ratio("one-keyed", "loop", 0.6, 0.85),
     Ratio("one-keyed", "quix", 3.0, 4.5),

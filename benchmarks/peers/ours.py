@@ -1,9 +1,9 @@
 """The worker at the job of a contestant, and the oracle of its records.
 
 Enters: a contestant, where its input stands, what a replay of the same events gives. Leaves: a figure, or
-`RunFailed`. Strategy: the worker as an operator would start it, with its defaults; its progress is read from
-its metrics page five times a second and interpolated. Its net records have to be those of the replay, id by
-id: an id covers everything that the history decides about a record.
+`RunFailed`. Strategy: the worker as an operator would start it, with its defaults but for what the contestant
+says; its progress is read from its metrics page five times a second and interpolated. Its net records have to
+be those of the replay, id by id: an id covers everything that the history decides about a record.
 """
 
 from __future__ import annotations
@@ -98,6 +98,8 @@ def config(job: Job, port: int) -> dict[str, Any]:
         "log_level": "warning",
         "web": {"port": port},
     }
+    if job.contestant.compression != "none":
+        made["compression"] = {"public": job.contestant.compression}
     if job.contestant.layout == "keyed":
         made["keyed_input"] = "murmur2"
     return made

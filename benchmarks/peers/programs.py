@@ -27,6 +27,7 @@ from benchmarks.measuring import Figure, cpu_seconds, say
 from benchmarks.peers.workload import Layout
 from journey_stream.broker.jars import KAFKA, class_path_of, default_cache, java
 from journey_stream.errors import BrokerError
+from journey_stream.settings import Codec
 
 HERE = Path(__file__).parent
 QUIX = "3.28.1"
@@ -56,6 +57,8 @@ class Place(msgspec.Struct, frozen=True):
     events: int
     partitions: int
     folder: Path
+    compression: Codec = "none"
+    """Of what it writes, where it can."""
 
     def environment(self) -> dict[str, str]:
         """Tell a program its place."""
@@ -64,6 +67,7 @@ class Place(msgspec.Struct, frozen=True):
             "BENCH_BROKER": self.bootstrap,
             "BENCH_SOURCE": self.source,
             "BENCH_LAYOUT": self.layout,
+            "BENCH_COMPRESSION": self.compression,
             "BENCH_GROUP": self.group,
             "BENCH_EVENTS": str(self.events),
             "BENCH_PARTITIONS": str(self.partitions),

@@ -164,6 +164,7 @@ class Bench:
             self.events(contestant),
             self.work.partitions,
             self.folder / name,
+            contestant.compression,
         )
         topics = [f"{name}-changes", f"{name}-changelog"]
         await create_topics(self.bootstrap, topics, self.work.partitions)
