@@ -1,8 +1,8 @@
 //! What a record batch holds, compressed as it comes.
 //!
 //! In: pieces of some dozen kilobytes, while they are in the processor's cache. Out: the same as one stream of one of
-//! Kafka's codecs. Strategy: the fastest level of each, since what is said of customers repeats itself: even so it takes
-//! a tenth of the room.
+//! Kafka's codecs. Strategy: fast levels, since what is said of customers repeats itself: even so it takes a tenth of
+//! the room.
 
 use flate2::write::GzEncoder;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
@@ -32,7 +32,8 @@ impl Codec {
 }
 
 const GZIP_LEVEL: u32 = 1;
-const ZSTD_LEVEL: i32 = 1;
+/// Quicker than lz4, and smaller; level 1 takes a third off again, for a third more time.
+const ZSTD_LEVEL: i32 = -3;
 
 /// A stream that is being written behind what stands in front of it.
 pub enum Squeezer {

@@ -146,7 +146,9 @@ async def test_batches_lost_on_their_way_to_the_lanes_are_fetched_again(
     assert "fetched again" in worker.text()
 
 
-@pytest.mark.parametrize("compression", [Compression(), Compression("zstd", "lz4"), Compression("gzip", "zstd")])
+@pytest.mark.parametrize(
+    "compression", [Compression(), Compression("zstd", "lz4"), Compression("gzip", "zstd")]
+)
 async def test_journeys_of_a_shop_are_those_of_replay(
     compression: Compression, deployment: Make, kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
