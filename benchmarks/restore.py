@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--days", type=int, default=30, help="of the shop, whose states are written")
     parser.add_argument("--core", choices=("auto", "python", "compiled"), default="auto")
-    parser.add_argument("--compression", default="none", choices=["none", "gzip", "lz4"])
+    parser.add_argument("--compression", default="none", choices=["none", "gzip", "lz4", "zstd"])
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         # Not `kafka_in`: a `lasting` one is slower in its first minutes, and this is over by then.

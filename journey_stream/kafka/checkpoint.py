@@ -15,7 +15,7 @@ from typing import Any
 
 from journey_stream.errors import StateError
 from journey_stream.kafka.hop import MURMUR2, Partitioner
-from journey_stream.kafka.sender import Counts, Row, in_batches, joined
+from journey_stream.kafka.sender import Counts, Row, in_batches, joined, joined_aside
 from journey_stream.kafka.transactions import Closed, Place, Transactions
 from journey_stream.values import Out
 
@@ -93,7 +93,7 @@ class Writer:
         }
         changed: list[Row] = [(key, state, []) for key, state in changes]
         if changed or states in finished:
-            batches[states] = self._states(changed, finished.get(states, ()))
+            batches[states] = await self._states(changed, finished.get(states, ()))
 
         def look(place: Place, offset: int) -> None:
             # Each is looked at: behind many rows, the last may stand beyond the end that we know again.
@@ -108,9 +108,9 @@ class Writer:
             return joined(ready, rows, transactional=True)
         return chain(ready, in_batches(rows, self._public, transactional=True))
 
-    def _states(self, rows: Sequence[Row], ready: Sequence[Any]) -> Iterable[Closed]:
+    async def _states(self, rows: Sequence[Row], ready: Sequence[Any]) -> Iterable[Closed]:
         if ready:
-            return joined(ready, rows, self._internal, transactional=True)
+            return await joined_aside(ready, rows, self._internal, transactional=True)
         return in_batches(rows, self._internal, transactional=True)
 
     async def alike(self, topics: Iterable[str]) -> bool:

@@ -122,7 +122,7 @@ class Progress:
     def _report(self, what: str) -> None:
         if self.trial.since is None:
             log.warning("%s", what)
-            self.trial = TELLING._replace(since=time.monotonic(), why=what)
+        self.trial = Trial(TELLING.what, self.trial.since or time.monotonic(), what)
 
     async def _give_up(self, what: str, why: BaseException) -> None:
         log.critical("%s, the process ends: %s", what, told(why), exc_info=why)
@@ -136,10 +136,14 @@ class Progress:
     async def _tell(self) -> None:
         worker = self._worker
         intakes = dict(worker.intakes)
-        if not intakes:
-            return
         wall, began = worker.now(), time.monotonic()
         thread = worker.consumer.thread
+        if not intakes:
+            # Nothing to tell: asked all the same, so that it shows when the brokers are away.
+            mine = list(worker.lanes)[:1]
+            if mine:
+                await thread.run(lambda: thread.ends(mine))
+            return
         quiet = [tp for tp, lane in intakes.items() if lane.idle]
         ends = await thread.run(lambda: thread.ends(quiet)) if quiet else {}
         if intakes != worker.intakes:

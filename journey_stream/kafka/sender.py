@@ -115,6 +115,15 @@ def joined(
     )
 
 
+async def joined_aside(
+    batches: Sequence[Any], rows: Sequence[Row], compression: str, *, transactional: bool
+) -> Sequence[Any]:
+    """Do as `joined`; compress beside the event loop: gzip takes a tenth of a second for a large checkpoint."""
+    if compression == "none":
+        return joined(batches, rows, transactional=transactional)
+    return await asyncio.to_thread(joined, batches, rows, compression, transactional=transactional)
+
+
 class Sender:
     """A producer that sends whole batches and tells the truth about each."""
 
@@ -178,7 +187,7 @@ class Sender:
         compression: str = "none",
     ) -> int:
         """Send finished batches, rows behind them, as `send` sends its own; gives the offset of the last."""
-        together = joined(batches, rows, compression, transactional=self._transactional)
+        together = await joined_aside(batches, rows, compression, transactional=self._transactional)
         return await self.deliver(topic, partition, together)
 
     async def deliver(self, topic: str, partition: int, batches: Iterable[Any]) -> int:

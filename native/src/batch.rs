@@ -27,8 +27,6 @@ pub const TRANSACTIONAL: i16 = 0x10;
 const SUMMED: usize = 64 * 1024;
 /// What a codec may have taken in and not given yet.
 const HELD: usize = 192 * 1024;
-/// Of records in a compressed batch, in bytes, before they are: whoever reads one has all of it in memory.
-const UNPACKED: usize = 4 * MAX_BATCH_BYTES;
 
 /// A signed number as Kafka writes it: zigzag, seven bits a byte.
 #[inline]
@@ -154,7 +152,7 @@ impl Batches {
 
     /// The same, compressed.
     pub fn compressed(self, codec: Codec) -> Batches {
-        Batches { codec, attributes: self.attributes | codec as i16, ..self }
+        Batches { codec, ..self }
     }
 
     pub fn append<'a>(
@@ -176,7 +174,7 @@ impl Batches {
 
     /// Append a record whose `count` headers are written already (`put_header`), in two parts.
     ///
-    /// One that is larger than a batch stands in a batch of its own, as with aiokafka.
+    /// One that is larger than a batch stands in a batch of its own, as with aiokafka, and plain: it might grow.
     pub fn append_raw(
         &mut self,
         key: Option<&[u8]>,
@@ -203,13 +201,13 @@ impl Batches {
     #[inline]
     fn begin_record(&mut self, fields: usize) -> &mut Vec<u8> {
         if self.records == 0 {
-            self.open();
+            self.open(fields);
         }
         let mut size = self.size_of(fields);
         // `>=` as aiokafka's C extension has it; its Python twin, which fills the last byte too, has `>`.
         if self.records > 0 && !self.has_room(varint_size(size as i64) + size) {
             self.close();
-            self.open();
+            self.open(fields);
             size = self.size_of(fields);
         }
         self.take_in(SUMMED);
@@ -232,7 +230,7 @@ impl Batches {
             None => self.buffer.len() + more < self.limit,
             Some(squeezer) => {
                 let rest = self.buffer.len() + more;
-                squeezer.len() + HELD + rest < self.limit && self.squeezed + rest < UNPACKED
+                squeezer.len() + HELD + rest < self.limit && self.squeezed + rest < self.codec.most()
             }
         }
     }
@@ -251,9 +249,11 @@ impl Batches {
         }
     }
 
-    fn open(&mut self) {
+    /// Begin a batch whose first record has so many bytes.
+    fn open(&mut self, fields: usize) {
         (self.first, self.most) = (self.timestamp, self.timestamp);
-        self.squeezer = Squeezer::new(self.codec, vec![0; HEADER]);
+        let codec = if HELD + fields < self.limit { self.codec } else { Codec::None };
+        self.squeezer = Squeezer::new(codec, vec![0; HEADER]);
         if self.squeezer.is_some() {
             return;
         }
@@ -267,23 +267,23 @@ impl Batches {
             self.take_in(0);
         }
         let mut sum = std::mem::take(&mut self.sum);
-        let (mut bytes, size) = match self.squeezer.take() {
+        let (mut bytes, size, codec) = match self.squeezer.take() {
             None => {
                 let bytes = std::mem::take(&mut self.buffer);
                 let size = bytes.len();
-                (bytes, size)
+                (bytes, size, Codec::None)
             }
             Some(squeezer) => {
                 let bytes = squeezer.finish();
                 sum.take_in(&bytes);
-                (bytes, HEADER + std::mem::take(&mut self.squeezed))
+                (bytes, HEADER + std::mem::take(&mut self.squeezed), self.codec)
             }
         };
         let length = (bytes.len() - LENGTH_AT - 4) as i32;
         write(&mut bytes, LENGTH_AT, length.to_be_bytes());
         write(&mut bytes, LENGTH_AT + 4, (-1i32).to_be_bytes()); // the leader's epoch, which the broker knows
         bytes[MAGIC_AT] = 2;
-        write(&mut bytes, ATTRIBUTES_AT, self.attributes.to_be_bytes());
+        write(&mut bytes, ATTRIBUTES_AT, (self.attributes | codec as i16).to_be_bytes());
         write(&mut bytes, LAST_OFFSET_AT, (self.records - 1).to_be_bytes());
         write(&mut bytes, FIRST_TIME_AT, self.first.to_be_bytes());
         write(&mut bytes, MOST_TIME_AT, self.most.to_be_bytes());

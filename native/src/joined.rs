@@ -7,7 +7,6 @@
 use crate::batch::{Batches, FIRST_TIME_AT, HEADER, MAX_BATCH_BYTES};
 use crate::fetched::Reading;
 use crate::ready::{codec, ReadyBatch, Row};
-use crate::squeeze::Codec;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
@@ -16,6 +15,7 @@ use pyo3::prelude::*;
 #[pyfunction]
 #[pyo3(signature = (batches, rows, timestamp, transactional, limit=MAX_BATCH_BYTES, compression="none"))]
 fn join_batches(
+    py: Python<'_>,
     mut batches: Vec<PyRefMut<ReadyBatch>>,
     rows: Vec<Row>,
     timestamp: i64,
@@ -23,25 +23,36 @@ fn join_batches(
     limit: usize,
     compression: &str,
 ) -> PyResult<Vec<ReadyBatch>> {
+    let joined = Batches::limited(transactional, 0, limit).compressed(codec(compression)?);
+    let batches: Vec<ReadyBatch> = batches.iter_mut().map(|each| each.moved()).collect();
+    let large = if compression == "none" { limit / 2 } else { usize::MAX };
+    py.allow_threads(|| join(joined, batches, &rows, timestamp, large))
+        .ok_or_else(|| PyValueError::new_err("expected batches of ours that were not sent"))
+}
+
+fn join(
+    mut joined: Batches,
+    batches: Vec<ReadyBatch>,
+    rows: &[Row],
+    timestamp: i64,
+    large: usize,
+) -> Option<Vec<ReadyBatch>> {
     let mut made = Vec::new();
-    let codec = codec(compression)?;
-    let mut joined = Batches::limited(transactional, 0, limit).compressed(codec);
-    for batch in &mut batches {
-        if codec == Codec::None && batch.bytes.len() > limit / 2 {
+    for batch in batches {
+        if batch.bytes.len() > large {
             made.extend(joined.take());
-            made.push(batch.moved());
+            made.push(batch);
         } else {
-            append(&mut joined, &batch.bytes)
-                .ok_or_else(|| PyValueError::new_err("expected batches of ours that were not sent"))?;
+            append(&mut joined, &batch.bytes)?;
         }
     }
     joined.timestamp = timestamp;
-    for (key, value, headers) in &rows {
+    for (key, value, headers) in rows {
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));
         joined.append(key.as_deref(), value.as_deref(), headers);
     }
     made.extend(joined.take());
-    Ok(made)
+    Some(made)
 }
 
 fn append(joined: &mut Batches, bytes: &[u8]) -> Option<()> {

@@ -107,7 +107,7 @@ pub fn codec(compression: &str) -> PyResult<Codec> {
 type Header = (String, Option<Vec<u8>>);
 pub type Row = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<Header>);
 
-/// Batches of rows (key, value, headers) with the times of their records, as `Sender.send` would cut them.
+/// Batches of rows (key, value, headers) with the times of their records; plain ones are cut as `in_batches` cuts them.
 #[pyfunction]
 #[pyo3(signature = (rows, timestamps, transactional, limit=MAX_BATCH_BYTES, compression="none"))]
 pub fn ready_batches(

@@ -4,6 +4,7 @@
 //! Kafka's codecs. Strategy: fast levels, since what is said of customers repeats itself: even so it takes a tenth of
 //! the room.
 
+use crate::batch::MAX_BATCH_BYTES;
 use flate2::write::GzEncoder;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
 use std::io::{self, Write};
@@ -27,6 +28,16 @@ impl Codec {
             "lz4" => Some(Codec::Lz4),
             "zstd" => Some(Codec::Zstd),
             _ => None,
+        }
+    }
+
+    /// Of records in a batch, in bytes, before they are compressed: whoever reads one has all of it in memory. (A stream
+    /// of zstd does not tell how long it is, and then clients in Python take a mebibyte.)
+    pub fn most(self) -> usize {
+        if self == Codec::Zstd {
+            MAX_BATCH_BYTES
+        } else {
+            4 * MAX_BATCH_BYTES
         }
     }
 }

@@ -117,7 +117,7 @@ async def test_a_panic_of_the_core_is_told_to_those_who_wait(
     class Panic(BaseException):
         """As the compiled core raises it."""
 
-    def fails(batches: Any, rows: Any, compression: str, *, transactional: bool) -> Any:
+    def fails(batches: Any, rows: Any, *, transactional: bool) -> Any:
         raise Panic
 
     settings = deployment()

@@ -18,13 +18,13 @@ from journey_stream.events.described import describe as describe_events
 _COMPILED: dict[int, tuple[Program, Any]] = {}
 
 
-def fast(program: Program, *, cache: int = 2_000) -> FastPartition:
+def fast(program: Program, *, cache: int = 2_000, compression: str = "none") -> FastPartition:
     """A partition of the compiled core; the program is compiled once."""
     if id(program) not in _COMPILED:
         vocabulary = describe_events(program.vocabulary)
         assert vocabulary is not None
         _COMPILED[id(program)] = (program, journey_stream_native.Program(describe(program, vocabulary)))
-    return FastPartition(program, _COMPILED[id(program)][1], cache=cache)
+    return FastPartition(program, _COMPILED[id(program)][1], cache=cache, compression=compression)
 
 
 def by_person(records: Iterable[Any]) -> dict[str, list[Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -34,6 +35,7 @@ from tests.native.cores import both, by_person, fast
 
 MODELS = assemble(Settings())
 SOURCES = {name: hop.pack_source(f"j.{name}", 0) for name in ("visits", "purchases", "tickets", "surveys")}
+DRAINED_AT = 1_700_000_000_000
 VERSIONS = Versions(tuple(JourneyVersion(j.id, j.version, j.content_sha) for j in MODELS.journeys))
 
 
@@ -74,7 +76,8 @@ class Played:
         self.rows: dict[str, list[tuple[Any, ...]]] = {}
         self.states: dict[str, bytes | None] = {}
         self.counts: dict[tuple[str, str], int] = {}
-        self.moves = 0
+        self.moves = self.size = 0
+        self.codecs: dict[str, set[int]] = {}
         chance, meta = Random(seed), None
         self.logic = self._start(make, mode, meta)
         place = 0
@@ -106,14 +109,20 @@ class Played:
         return engine
 
     def _keep(self, *, ready: bool) -> bytes:
-        done: Checkpoint = self.logic.checkpoint(ready=1_700_000_000_000 if ready else None)
+        done: Checkpoint = self.logic.checkpoint(ready=DRAINED_AT if ready else None)
         self.letters += [each for each in done.records if isinstance(each, DeadLetter)]
         self.records += [each for each in done.records if isinstance(each, Transition | Signal | StageNow)]
         if done.ready is not None:
             self.moves += sum(done.ready.moves.values())
-            for name in ("transitions", "signals", "stages"):
-                self.rows.setdefault(name, []).extend(_rows(getattr(done.ready, name)))
-            self.states |= {key.decode(): value for key, value, _ in _rows(done.ready.changes)}
+            self.size += done.ready.size
+            for name in ("transitions", "signals", "stages", "changes"):
+                batches = getattr(done.ready, name)
+                rows = _rows(batches)
+                self.codecs.setdefault(name, set()).update(_codec(batch) for batch in batches)
+                if name == "changes":
+                    self.states |= {key.decode(): value for key, value, _ in rows}
+                else:
+                    self.rows.setdefault(name, []).extend(rows)
         self.states |= dict(done.changes)
         for key, n in self.logic.counts.items():
             self.counts[key] = self.counts.get(key, 0) + n
@@ -133,8 +142,17 @@ def _rows(batches: list[Any]) -> list[tuple[Any, ...]]:
         batch._set_producer_state(1, 1, 0)
         memory = MemoryRecords(bytes(batch._build()))
         while memory.has_next():
-            found += [(each.key, each.value, tuple(each.headers)) for each in memory.next_batch()]
+            read = memory.next_batch()
+            assert read.validate_crc()
+            for each in read:
+                assert each.timestamp == DRAINED_AT
+                found.append((each.key, each.value, tuple(each.headers)))
     return found
+
+
+def _codec(batch: Any) -> int:
+    """As the attributes of a batch name it."""
+    return int(batch._build()[22] & 7)
 
 
 @pytest.mark.parametrize("mode", ["event", "wall"])
@@ -163,11 +181,20 @@ class Fickle(Played):
         return super()._keep(ready=ready and (self.logic.runs.has_written or self.asked % 2 == 0))
 
 
-@pytest.mark.parametrize("play", [Played, Fickle])
-def test_ready_batches_hold_what_the_encoder_writes(play: type[Played]) -> None:
+@pytest.mark.parametrize(
+    ("play", "compression", "codec"),
+    [
+        (Played, "none", 0),
+        (Fickle, "none", 0),
+        (Fickle, "gzip", 1),
+        (Played, "lz4", 3),
+        (Fickle, "zstd", 4),
+    ],
+)
+def test_ready_batches_hold_what_the_encoder_writes(play: type[Played], compression: str, codec: int) -> None:
     log, topics = log_of_a_shop(3), TopicNames.of(Settings())
-    encoder = Encoder(topics)
-    single, ready = Played(fast, log, "event", 3), play(fast, log, "event", 3, ready=True)
+    encoder, make = Encoder(topics), partial(fast, compression=compression)
+    single, ready = Played(fast, log, "event", 3), play(make, log, "event", 3, ready=True)
     # What went through Python is among the records of both.
     outs = [out for record in single.records for out in encoder.encode_all(record)]
     ours = [out for record in ready.records for out in encoder.encode_all(record)]
@@ -188,6 +215,9 @@ def test_ready_batches_hold_what_the_encoder_writes(play: type[Played]) -> None:
         isinstance(record, Transition) for record in single.records
     )
     assert single.states == ready.states
+    assert ready.codecs == {"transitions": {codec}, "signals": {codec}, "stages": {codec}, "changes": {0}}
+    # How much a checkpoint holds is told in plain, whatever the codec.
+    assert ready.size == pytest.approx(play(fast, log, "event", 3, ready=True).size, rel=0.001)
 
 
 def test_what_is_written_is_not_to_be_had_one_by_one() -> None:
