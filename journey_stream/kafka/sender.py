@@ -118,7 +118,7 @@ def joined(
 async def joined_aside(
     batches: Sequence[Any], rows: Sequence[Row], compression: str, *, transactional: bool
 ) -> Sequence[Any]:
-    """Do as `joined`; compress beside the event loop: gzip takes a tenth of a second for a large checkpoint."""
+    """Do as `joined`; compress beside the event loop: gzip takes a tenth of a second for much."""
     if compression == "none":
         return joined(batches, rows, transactional=transactional)
     return await asyncio.to_thread(joined, batches, rows, compression, transactional=transactional)
