@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from benchmarks.peers.result import Result, Row
 
-WIDTH, LEFT, RIGHT, TOP = 900, 270, 150, 64
+WIDTH, LEFT, RIGHT, TOP = 920, 290, 150, 64
 STEP, BAR = 34, 18
 STYLE = """\
   .paper { fill: #ffffff; }
