@@ -183,6 +183,10 @@ NEVER_HERE = {
         "read_changelog",
         "reading.take_all(found, run)",
     ): "the compiled core, beside the loop: tests/kafka/test_changelog.py, and at_scale with kill -9",
+    (
+        "Writer.commit",
+        "self._states(changed, finished.get(states, ()))",
+    ): "the compiled core with `compression.internal`, before anything is sent: tests/native/test_batch.py",
     ("restore", "read(warm)"): "with a standby: tests/kafka/test_standbys.py",
     (
         "JourneyLane._take_over",
