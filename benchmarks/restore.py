@@ -13,7 +13,7 @@ import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from benchmarks.measuring import say
 from benchmarks.state_size import lived, states
@@ -24,7 +24,7 @@ from journey_stream.kafka.changelog import META_KEY, read_changelog
 from journey_stream.kafka.checkpoint import Writer
 from journey_stream.kafka.engines import Engines
 from journey_stream.kafka.topics import ensure_topics
-from journey_stream.settings import Settings, TopicNames
+from journey_stream.settings import Codec, Settings, TopicNames
 
 AT_ONCE = 5_000
 """Records of one transaction."""
@@ -37,7 +37,7 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=1_000_000)
     parser.add_argument("--days", type=int, default=30, help="of the shop, whose states are written")
     parser.add_argument("--core", choices=("auto", "python", "compiled"), default="auto")
-    parser.add_argument("--compression", default="none", choices=["none", "gzip", "lz4", "zstd"])
+    parser.add_argument("--compression", default="none", choices=get_args(Codec))
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         # Not `kafka_in`: a `lasting` one is slower in its first minutes, and this is over by then.

@@ -122,7 +122,7 @@ class Progress:
     def _report(self, what: str) -> None:
         if self.trial.since is None:
             log.warning("%s", what)
-        self.trial = Trial(TELLING.what, self.trial.since or time.monotonic(), what)
+        self.trial = self.trial._replace(since=self.trial.since or time.monotonic(), why=what)
 
     async def _give_up(self, what: str, why: BaseException) -> None:
         log.critical("%s, the process ends: %s", what, told(why), exc_info=why)

@@ -1,8 +1,8 @@
 //! Record batches of Kafka (magic 2) as bytes.
 //!
-//! In: key, value, headers. Out: `ReadyBatch`es, complete but for what the producer knows and the checksum. That of the records
-//! of a large batch is made as they come, while they are in the processor's cache, and without Python; where they are
-//! compressed, that is done then. Follows `aiokafka.record.default_records` and, in what fits into one batch,
+//! In: key, value, headers. Out: `ReadyBatch`es, complete but for what the producer knows and the checksum. That of the
+//! records of a large batch is made as they come, while they are in the processor's cache, and without Python; where
+//! they are compressed, that is done then. Follows `aiokafka.record.default_records` and, in what fits into one batch,
 //! `kafka.sender.in_batches`; a compressed batch holds more.
 
 use crate::ready::ReadyBatch;
@@ -267,11 +267,11 @@ impl Batches {
             self.take_in(0);
         }
         let mut sum = std::mem::take(&mut self.sum);
-        let (mut bytes, size, codec) = match self.squeezer.take() {
+        let (mut bytes, plain, codec) = match self.squeezer.take() {
             None => {
                 let bytes = std::mem::take(&mut self.buffer);
-                let size = bytes.len();
-                (bytes, size, Codec::None)
+                let plain = bytes.len();
+                (bytes, plain, Codec::None)
             }
             Some(squeezer) => {
                 let bytes = squeezer.finish();
@@ -293,7 +293,7 @@ impl Batches {
         self.full.push(ReadyBatch {
             records: self.records,
             size: bytes.len(),
-            plain: size,
+            plain,
             bytes,
             sum,
             built: None,

@@ -9,7 +9,6 @@ use crate::from_python;
 use crate::murmur::partition_of;
 use crate::partition::{CoreError, Partition, AHEAD};
 use crate::program::Program;
-use crate::ready::codec;
 use crate::shared::PyStates;
 use crate::squeeze::Codec;
 use crate::taking::{self, Lateness, Received};
@@ -65,13 +64,13 @@ pub struct Core {
 impl Core {
     /// `compression`: of what is for others. States stay as they are: more is put behind them.
     #[new]
-    #[pyo3(signature = (program, states, cache, compression="none"))]
+    #[pyo3(signature = (program, states, cache, compression=Codec::None))]
     fn new(
         py: Python,
         program: &PyProgram,
         states: &PyStates,
         cache: usize,
-        compression: &str,
+        compression: Codec,
     ) -> PyResult<Core> {
         let p = program.0.clone();
         Ok(Core {
@@ -82,7 +81,7 @@ impl Core {
             classes: Classes::new(py)?,
             ahead: 0,
             drained: [0; 4],
-            codec: codec(compression)?,
+            codec: compression,
             writing: None,
         })
     }

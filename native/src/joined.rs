@@ -6,14 +6,15 @@
 
 use crate::batch::{Batches, FIRST_TIME_AT, HEADER, MAX_BATCH_BYTES};
 use crate::fetched::Reading;
-use crate::ready::{codec, ReadyBatch, Row};
+use crate::ready::{ReadyBatch, Row};
+use crate::squeeze::Codec;
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 /// Join plain batches; `rows` come last, at `timestamp` (milliseconds). Large batches stay what they are, unless they
 /// are to be compressed.
 #[pyfunction]
-#[pyo3(signature = (batches, rows, timestamp, transactional, limit=MAX_BATCH_BYTES, compression="none"))]
+#[pyo3(signature = (batches, rows, timestamp, transactional, limit=MAX_BATCH_BYTES, compression=Codec::None))]
 fn join_batches(
     py: Python<'_>,
     mut batches: Vec<PyRefMut<ReadyBatch>>,
@@ -21,11 +22,11 @@ fn join_batches(
     timestamp: i64,
     transactional: bool,
     limit: usize,
-    compression: &str,
+    compression: Codec,
 ) -> PyResult<Vec<ReadyBatch>> {
-    let joined = Batches::limited(transactional, 0, limit).compressed(codec(compression)?);
+    let joined = Batches::limited(transactional, 0, limit).compressed(compression);
     let batches: Vec<ReadyBatch> = batches.iter_mut().map(|each| each.moved()).collect();
-    let large = if compression == "none" { limit / 2 } else { usize::MAX };
+    let large = if compression == Codec::None { limit / 2 } else { usize::MAX };
     py.allow_threads(|| join(joined, batches, &rows, timestamp, large))
         .ok_or_else(|| PyValueError::new_err("expected batches of ours that were not sent"))
 }

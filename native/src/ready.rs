@@ -98,29 +98,23 @@ impl ReadyBatch {
     }
 }
 
-/// A codec of Kafka's by its name in settings.
-pub fn codec(compression: &str) -> PyResult<Codec> {
-    Codec::named(compression)
-        .ok_or_else(|| PyValueError::new_err(format!("expected none, gzip, lz4 or zstd, came {compression}")))
-}
-
 type Header = (String, Option<Vec<u8>>);
 pub type Row = (Option<Vec<u8>>, Option<Vec<u8>>, Vec<Header>);
 
 /// Batches of rows (key, value, headers) with the times of their records; plain ones are cut as `in_batches` cuts them.
 #[pyfunction]
-#[pyo3(signature = (rows, timestamps, transactional, limit=MAX_BATCH_BYTES, compression="none"))]
+#[pyo3(signature = (rows, timestamps, transactional, limit=MAX_BATCH_BYTES, compression=Codec::None))]
 pub fn ready_batches(
     rows: Vec<Row>,
     timestamps: Vec<i64>,
     transactional: bool,
     limit: usize,
-    compression: &str,
+    compression: Codec,
 ) -> PyResult<Vec<ReadyBatch>> {
     if rows.len() != timestamps.len() {
         return Err(PyValueError::new_err("expected a timestamp per row"));
     }
-    let mut batches = Batches::limited(transactional, 0, limit).compressed(codec(compression)?);
+    let mut batches = Batches::limited(transactional, 0, limit).compressed(compression);
     for ((key, value, headers), timestamp) in rows.iter().zip(timestamps) {
         batches.timestamp = timestamp;
         let headers = headers.iter().map(|(name, value)| (name.as_str(), value.as_deref()));

@@ -7,6 +7,8 @@
 use crate::batch::MAX_BATCH_BYTES;
 use flate2::write::GzEncoder;
 use lz4_flex::frame::{BlockMode, BlockSize, FrameEncoder, FrameInfo};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
 use std::io::{self, Write};
 
 /// As the attributes of a batch name it.
@@ -19,18 +21,20 @@ pub enum Codec {
     Zstd = 4,
 }
 
-impl Codec {
-    /// As settings name it.
-    pub fn named(name: &str) -> Option<Codec> {
-        match name {
-            "none" => Some(Codec::None),
-            "gzip" => Some(Codec::Gzip),
-            "lz4" => Some(Codec::Lz4),
-            "zstd" => Some(Codec::Zstd),
-            _ => None,
+/// As settings name it.
+impl<'py> FromPyObject<'py> for Codec {
+    fn extract_bound(name: &Bound<'py, PyAny>) -> PyResult<Codec> {
+        match &*name.extract::<String>()? {
+            "none" => Ok(Codec::None),
+            "gzip" => Ok(Codec::Gzip),
+            "lz4" => Ok(Codec::Lz4),
+            "zstd" => Ok(Codec::Zstd),
+            _ => Err(PyValueError::new_err(format!("expected none, gzip, lz4 or zstd, came {name}"))),
         }
     }
+}
 
+impl Codec {
     /// Of records in a batch, in bytes, before they are compressed: whoever reads one has all of it in memory. (A stream
     /// of zstd does not tell how long it is, and then clients in Python take a mebibyte.)
     pub fn most(self) -> usize {
